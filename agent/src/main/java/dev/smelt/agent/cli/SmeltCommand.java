@@ -1,0 +1,64 @@
+package dev.smelt.agent.cli;
+
+import java.io.PrintWriter;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.Spec;
+
+/**
+ * The root of the command line. Exit codes: 0 for success, 1 for a failure, 2 for wrong usage.
+ *
+ * <p>A failure prints one line on standard error that names the thing and what to do; {@code
+ * --stacktrace} adds where it happened.
+ */
+@Command(
+    name = "smelt",
+    description =
+        "Keeps the experts of a serving Mixture-of-Experts model merged and compressed to fit its"
+            + " traffic.",
+    mixinStandardHelpOptions = true,
+    version = "smelt 0.1.0",
+    subcommands = {HelpCommand.class})
+public final class SmeltCommand implements Runnable {
+
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--stacktrace",
+      scope = ScopeType.INHERIT,
+      description = "On failure, also print where it happened.")
+  private boolean stackTrace;
+
+  /**
+   * The command line with every command of the agent and the given further ones.
+   *
+   * @param furtherCommands picocli command objects, named by their annotation
+   */
+  public static CommandLine commandLine(Object... furtherCommands) {
+    SmeltCommand root = new SmeltCommand();
+    CommandLine commandLine = new CommandLine(root);
+    for (Object command : furtherCommands) {
+      commandLine.addSubcommand(command);
+    }
+    commandLine.setExecutionExceptionHandler(
+        (exception, failed, parsed) -> {
+          PrintWriter err = failed.getErr();
+          err.println("smelt: " + FailureMessage.of(exception));
+          if (root.stackTrace) {
+            exception.printStackTrace(err);
+          }
+          err.flush();
+          return CommandLine.ExitCode.SOFTWARE;
+        });
+    return commandLine;
+  }
+
+  @Override
+  public void run() {
+    spec.commandLine().usage(spec.commandLine().getOut());
+  }
+}
