@@ -17,7 +17,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
-import java.util.stream.IntStream;
 
 /** Turns a checkpoint's experts into those of a plan, one block at a time. */
 public final class Compressor {
@@ -99,8 +98,7 @@ public final class Compressor {
       DType dtype = checkpoint.expertDType(block, role);
       String name = CompactNames.weight(block.name(), group, role);
       if (role.bias()) {
-        tensors.add(
-            Tensor.floats(name, dtype, List.of((long) matrix.cols()), matrix.values()));
+        tensors.add(Tensor.floats(name, dtype, List.of((long) matrix.cols()), matrix.values()));
       } else {
         tensors.add(tensor(name, dtype, matrix));
       }

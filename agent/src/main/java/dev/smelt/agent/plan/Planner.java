@@ -16,9 +16,7 @@ public final class Planner {
   private final PlanOptions options;
 
   private Planner(
-      Checkpoint checkpoint,
-      Map<String, ? extends UsageStatistics> usage,
-      PlanOptions options) {
+      Checkpoint checkpoint, Map<String, ? extends UsageStatistics> usage, PlanOptions options) {
     this.checkpoint = checkpoint;
     this.usage = Map.copyOf(usage);
     this.options = options;
@@ -32,23 +30,23 @@ public final class Planner {
    *     strategy needs statistics that are not there, or if the budget is outside the possible
    */
   public static Plan plan(
-      Checkpoint checkpoint,
-      Map<String, ? extends UsageStatistics> usage,
-      PlanOptions options) {
+      Checkpoint checkpoint, Map<String, ? extends UsageStatistics> usage, PlanOptions options) {
     return new Planner(checkpoint, usage, options).plan();
   }
 
   private Plan plan() {
     List<MoeBlock> blocks = checkpoint.blocks();
     if (blocks.isEmpty()) {
-      throw new PlanException(checkpoint.directory() + ": the checkpoint has no MoE block to plan for");
+      throw new PlanException(
+          checkpoint.directory() + ": the checkpoint has no MoE block to plan for");
     }
     List<? extends UsageStatistics> ofBlocks = blocks.stream().map(this::usageOf).toList();
     int[] groups =
         options
             .budget()
             .groups(
-                ofBlocks.stream().map(UsageStatistics::frequency).toList(), options.averageGroups());
+                ofBlocks.stream().map(UsageStatistics::frequency).toList(),
+                options.averageGroups());
     List<LayerPlan> layers = new ArrayList<>();
     for (int layer = 0; layer < groups.length; layer++) {
       MoeBlock block = blocks.get(layer);
@@ -77,8 +75,7 @@ public final class Planner {
     if (found.experts() != block.experts()) {
       throw new PlanException(
           "%s: the statistics count %d experts, the checkpoint %s has %d"
-              .formatted(
-                  block.name(), found.experts(), checkpoint.directory(), block.experts()));
+              .formatted(block.name(), found.experts(), checkpoint.directory(), block.experts()));
     }
     for (int expert = 0; expert < found.experts(); expert++) {
       if (found.coActivation(expert, expert) > 0) {
@@ -96,8 +93,7 @@ public final class Planner {
     return SimilarityMatrix.ofGram(
         experts,
         switch (options.similarity()) {
-          case ROUTER_LOGITS ->
-              ofLayer.logitGram().orElseThrow(() -> noLogits(block));
+          case ROUTER_LOGITS -> ofLayer.logitGram().orElseThrow(() -> noLogits(block));
           case CO_ACTIVATION -> coActivation(block, ofLayer);
           case ROUTER_WEIGHT -> Grams.ofRows(experts, checkpoint.floats(block.routerWeight()));
           case WEIGHT -> weightGram(block);

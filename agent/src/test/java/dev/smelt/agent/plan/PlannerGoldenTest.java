@@ -28,8 +28,7 @@ class PlannerGoldenTest {
     expected = SafetensorsFile.open(Goldens.path("mixtral-grouping/expected.safetensors"));
     usage =
         RoutingTrace.read(
-            checkpoint.blocks(),
-            List.of(Goldens.path("mixtral-grouping/routing.safetensors")));
+            checkpoint.blocks(), List.of(Goldens.path("mixtral-grouping/routing.safetensors")));
   }
 
   @AfterAll
