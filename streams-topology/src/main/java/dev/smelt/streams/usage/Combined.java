@@ -1,0 +1,25 @@
+package dev.smelt.streams.usage;
+
+/** Decisions that were combined at the source. */
+public record Combined(Usage usage) implements Decisions {
+
+  @Override
+  public int experts() {
+    return usage.experts();
+  }
+
+  @Override
+  public int topK() {
+    return usage.topK();
+  }
+
+  @Override
+  public long requests() {
+    return usage.requests();
+  }
+
+  @Override
+  public void addTo(Accumulator sums) {
+    sums.add(usage);
+  }
+}

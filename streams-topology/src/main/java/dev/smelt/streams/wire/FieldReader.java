@@ -1,0 +1,192 @@
+package dev.smelt.streams.wire;
+
+import dev.smelt.streams.wire.WireFormatException.Reason;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+
+/**
+ * Reads what {@link FieldWriter} wrote, field by field:
+ *
+ * <pre>{@code
+ * FieldReader in = new FieldReader(RecordKind.PROFILE, bytes);
+ * while (in.next()) {
+ *   switch (in.tag()) {
+ *     case 1 -> model = in.text();
+ *     default -> {} // a field of a later minor version
+ *   }
+ * }
+ * }</pre>
+ *
+ * <p>Every method throws {@link WireFormatException} on damaged input, and none reads or allocates
+ * beyond what the input's own length allows for.
+ */
+public final class FieldReader {
+
+  private final byte[] bytes;
+  private int at = 2;
+  private int tag;
+  private int end = 2;
+
+  /**
+   * @throws WireFormatException if the bytes are another kind of record, or of a newer major
+   *     version
+   */
+  public FieldReader(RecordKind kind, byte[] bytes) {
+    if (bytes.length < 2) {
+      throw new WireFormatException(Reason.DAMAGED, "a record of " + bytes.length + " bytes");
+    }
+    if (bytes[0] != kind.code()) {
+      throw new WireFormatException(
+          Reason.WRONG_KIND,
+          "expected a " + kind + " record, found kind byte " + (bytes[0] & 0xff));
+    }
+    if (bytes[1] != kind.majorVersion()) {
+      throw new WireFormatException(
+          Reason.UNKNOWN_VERSION,
+          kind
+              + " record of major version "
+              + (bytes[1] & 0xff)
+              + ", this build reads version "
+              + kind.majorVersion());
+    }
+    this.bytes = bytes;
+  }
+
+  /** Moves to the next field; false at the end of the record. */
+  public boolean next() {
+    at = end;
+    if (at == bytes.length) {
+      return false;
+    }
+    end = bytes.length;
+    tag = intVarint();
+    int length = intVarint();
+    if (length > bytes.length - at) {
+      throw damaged("a length of " + length + " with " + (bytes.length - at) + " bytes left");
+    }
+    end = at + length;
+    return true;
+  }
+
+  public int tag() {
+    return tag;
+  }
+
+  public String text() {
+    return new String(bytes, at, end - at, StandardCharsets.UTF_8);
+  }
+
+  public byte[] bytes() {
+    return Arrays.copyOfRange(bytes, at, end);
+  }
+
+  public long number() {
+    return varint();
+  }
+
+  public int smallNumber() {
+    return intVarint();
+  }
+
+  public double real() {
+    expect(Double.BYTES);
+    return realAt(at);
+  }
+
+  public double[] reals() {
+    if ((end - at) % Double.BYTES != 0) {
+      throw damaged((end - at) + " bytes are not a whole number of doubles");
+    }
+    double[] values = new double[(end - at) / Double.BYTES];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = realAt(at + i * Double.BYTES);
+    }
+    return values;
+  }
+
+  /**
+   * Counts, of which there must be exactly so many.
+   *
+   * @param expected how many; the caller has bounded it
+   */
+  public long[] counts(int expected) {
+    long[] values = new long[expected];
+    int position = at;
+    int filled = 0;
+    while (position < end) {
+      if (filled >= expected) {
+        throw damaged("more than " + expected + " counts");
+      }
+      long value = bytes[position++];
+      if (value < 0) {
+        value &= 0x7f;
+        int shift = 7;
+        byte next;
+        do {
+          if (position >= end || shift > 56) {
+            throw damaged("a count runs past its field");
+          }
+          next = bytes[position++];
+          value |= (long) (next & 0x7f) << shift;
+          shift += 7;
+        } while (next < 0);
+      }
+      if (value != 0) {
+        values[filled++] = value;
+      } else {
+        at = position;
+        int run = intVarint();
+        position = at;
+        if (run < 1 || run > expected - filled) {
+          throw damaged("a run of " + run + " zeros with " + (expected - filled) + " counts left");
+        }
+        filled += run;
+      }
+    }
+    if (filled != expected) {
+      throw damaged("found " + filled + " counts, expected " + expected);
+    }
+    return values;
+  }
+
+  private int intVarint() {
+    long value = varint();
+    if (value < 0 || value > Integer.MAX_VALUE) {
+      throw damaged("the number " + value + " is out of range");
+    }
+    return (int) value;
+  }
+
+  private long varint() {
+    long value = 0;
+    for (int shift = 0; shift < Long.SIZE; shift += 7) {
+      if (at >= end) {
+        throw damaged("a number runs past its field");
+      }
+      byte next = bytes[at++];
+      value |= (long) (next & 0x7f) << shift;
+      if (next >= 0) {
+        return value;
+      }
+    }
+    throw damaged("a number of more than ten bytes");
+  }
+
+  private void expect(int length) {
+    if (end - at != length) {
+      throw damaged("a field of " + (end - at) + " bytes, expected " + length);
+    }
+  }
+
+  private double realAt(int position) {
+    long bits = 0;
+    for (int i = 0; i < Long.BYTES; i++) {
+      bits |= (bytes[position + i] & 0xffL) << (i * Byte.SIZE);
+    }
+    return Double.longBitsToDouble(bits);
+  }
+
+  private WireFormatException damaged(String what) {
+    return new WireFormatException(Reason.DAMAGED, "field " + tag + ": " + what);
+  }
+}
