@@ -17,9 +17,7 @@ record RowSparse(int[] indices, Matrix values) {
   /** Keeps the rows whose importance is at least the threshold. */
   static RowSparse atLeast(double threshold, double[] importance, Matrix residual) {
     int[] kept =
-        IntStream.range(0, importance.length)
-            .filter(row -> importance[row] >= threshold)
-            .toArray();
+        IntStream.range(0, importance.length).filter(row -> importance[row] >= threshold).toArray();
     return new RowSparse(kept, residual.gatherRows(kept));
   }
 

@@ -9,9 +9,9 @@ import java.util.Map;
 /**
  * Finds the order of an expert's hidden neurons that is most like a reference expert's.
  *
- * <p>Maximises {@code sum_i K[i, p(i)]} with {@code K = W1_ref W1ᵀ + W3_ref W3ᵀ + W2_refᵀ W2}
- * (Git Re-Basin's weight matching, arXiv 2209.04836, for one layer; M-SMoE's appendix); biases of
- * hidden neurons count as a further column.
+ * <p>Maximises {@code sum_i K[i, p(i)]} with {@code K = W1_ref W1ᵀ + W3_ref W3ᵀ + W2_refᵀ W2} (Git
+ * Re-Basin's weight matching, arXiv 2209.04836, for one layer; M-SMoE's appendix); biases of hidden
+ * neurons count as a further column.
  */
 public final class Aligner {
 
@@ -37,8 +37,7 @@ public final class Aligner {
       Matrix ours = entry.getValue();
       Matrix theirs = member.matrix(entry.getKey());
       switch (entry.getKey()) {
-        case GATE, UP ->
-            compute.gemm(Transpose.NO, Transpose.YES, 1f, ours, theirs, 1f, likeness);
+        case GATE, UP -> compute.gemm(Transpose.NO, Transpose.YES, 1f, ours, theirs, 1f, likeness);
         case DOWN, GATE_BIAS, UP_BIAS ->
             compute.gemm(Transpose.YES, Transpose.NO, 1f, ours, theirs, 1f, likeness);
         case DOWN_BIAS -> {}

@@ -116,8 +116,9 @@ public final class Assignment {
   }
 
   /**
-   * Gives each free row its cheapest column and lowers that column's price to where the row's second
-   * choice would be as good; the displaced row tries again at once, if the price really fell.
+   * Gives each free row its cheapest column and lowers that column's price to where the row's
+   * second choice would be as good; the displaced row tries again at once, if the price really
+   * fell.
    */
   private int[] reduceRows(int[] free) {
     int[] queue = free.clone();

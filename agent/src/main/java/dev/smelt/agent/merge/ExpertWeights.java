@@ -59,7 +59,9 @@ public record ExpertWeights(Map<Role, Matrix> matrices) {
     return matrix(Role.UP).rows();
   }
 
-  /** The same function with its hidden neurons in another order: neuron i is neuron p(i) of this. */
+  /**
+   * The same function with its hidden neurons in another order: neuron i is neuron p(i) of this.
+   */
   public ExpertWeights permuted(int[] permutation) {
     Map<Role, Matrix> permuted = new EnumMap<>(Role.class);
     matrices.forEach(

@@ -9,8 +9,8 @@ import java.util.stream.Collectors;
 /** How a number of groups for the whole model is shared out among its layers. */
 public enum Budget {
   /**
-   * The layers' experts compete by frequency; equal frequencies are taken in the order of layers and
-   * experts, so that exactly the budget comes out.
+   * The layers' experts compete by frequency; equal frequencies are taken in the order of layers
+   * and experts, so that exactly the budget comes out.
    */
   EXACT("exact") {
     @Override
@@ -85,8 +85,7 @@ public enum Budget {
               .formatted(average, experts));
     }
     int total = Math.toIntExact(Math.min(all, Math.round(average * frequencies.size())));
-    int[] groups =
-        share(frequencies.stream().map(Budget::withDominantAtOne).toList(), total);
+    int[] groups = share(frequencies.stream().map(Budget::withDominantAtOne).toList(), total);
     for (int layer = 0; layer < groups.length; layer++) {
       groups[layer] = Math.min(Math.max(1, groups[layer]), frequencies.get(layer).length);
     }

@@ -28,7 +28,8 @@ public record LayerPlan(
     weights = List.copyOf(weights);
     frequency = List.copyOf(frequency);
     if (dominant.isEmpty()) {
-      throw new PlanException(block + ": the plan has no groups; every layer must keep at least one");
+      throw new PlanException(
+          block + ": the plan has no groups; every layer must keep at least one");
     }
     if (labels.size() != frequency.size() || labels.size() != weights.size()) {
       throw new PlanException(

@@ -61,7 +61,8 @@ public final class PlanFile {
     List<LayerPlan> layers = new ArrayList<>();
     for (JsonNode entry : required(json, "layers", "the plan")) {
       String block = required(entry, "block", "a layer of the plan").asText();
-      List<Double> frequency = list(entry, "frequency", block, JsonNode::isNumber, JsonNode::asDouble);
+      List<Double> frequency =
+          list(entry, "frequency", block, JsonNode::isNumber, JsonNode::asDouble);
       LayerPlan layer =
           new LayerPlan(
               block,

@@ -37,14 +37,14 @@ public final class Planner {
   private Plan plan() {
     List<MoeBlock> blocks = checkpoint.blocks();
     if (blocks.isEmpty()) {
-      throw new PlanException(checkpoint.directory() + ": the checkpoint has no MoE block to plan for");
+      throw new PlanException(
+          checkpoint.directory() + ": the checkpoint has no MoE block to plan for");
     }
     List<LayerUsage> ofBlocks = blocks.stream().map(this::usageOf).toList();
     int[] groups =
         options
             .budget()
-            .groups(
-                ofBlocks.stream().map(LayerUsage::frequency).toList(), options.averageGroups());
+            .groups(ofBlocks.stream().map(LayerUsage::frequency).toList(), options.averageGroups());
     List<LayerPlan> layers = new ArrayList<>();
     for (int layer = 0; layer < groups.length; layer++) {
       MoeBlock block = blocks.get(layer);
@@ -76,8 +76,7 @@ public final class Planner {
     if (found.experts() != block.experts()) {
       throw new PlanException(
           "%s: the statistics count %d experts, the checkpoint %s has %d"
-              .formatted(
-                  block.name(), found.experts(), checkpoint.directory(), block.experts()));
+              .formatted(block.name(), found.experts(), checkpoint.directory(), block.experts()));
     }
     return found;
   }

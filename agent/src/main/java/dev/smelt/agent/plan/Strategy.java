@@ -36,8 +36,9 @@ public enum Strategy {
     }
   },
   /**
-   * Keeps the experts with the most saliency, the sum of gate weight times norm of the output (REAP,
-   * arXiv 2510.13999, with the sum in place of the mean: the frequency counts). Needs output norms.
+   * Keeps the experts with the most saliency, the sum of gate weight times norm of the output
+   * (REAP, arXiv 2510.13999, with the sum in place of the mean: the frequency counts). Needs output
+   * norms.
    */
   REAP("reap") {
     @Override
