@@ -1,0 +1,9 @@
+package dev.smelt.agent.inference;
+
+/** A gated expert, {@code y = down (silu(gate x) * (up x))}. */
+record Expert(Linear gate, Linear up, Linear down) {
+
+  long flops() {
+    return gate.flops() + up.flops() + down.flops();
+  }
+}
