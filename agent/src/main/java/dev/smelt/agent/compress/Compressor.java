@@ -7,15 +7,11 @@ import dev.smelt.agent.merge.GroupMerger;
 import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.agent.plan.Plan;
 import dev.smelt.store.checkpoint.Checkpoint;
-import dev.smelt.store.checkpoint.CompactNames;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
-import dev.smelt.store.safetensors.DType;
-import dev.smelt.store.safetensors.Tensor;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CancellationException;
 
 /** Turns a checkpoint's experts into those of a plan, one block at a time. */
@@ -45,22 +41,15 @@ public final class Compressor {
       CompactSink sink,
       Progress progress)
       throws IOException {
-    GroupMerger merger =
-        new GroupMerger(checkpoint, options.alignment(), options.alignments(), compute);
+    Run run = new Run(checkpoint, plan, options);
     List<MoeBlock> blocks = checkpoint.blocks();
+    blocks.forEach(block -> fitting(plan, block));
+    GroupWriter writer = run.writer();
     for (int layer = 0; layer < blocks.size(); layer++) {
       MoeBlock block = blocks.get(layer);
-      LayerPlan ofBlock = fitting(plan, block);
-      List<Tensor> tensors = new ArrayList<>();
-      tensors.add(map(block, ofBlock));
-      for (int group = 0; group < ofBlock.groups(); group++) {
-        if (Thread.currentThread().isInterrupted()) {
-          throw new CancellationException("the compression was cancelled");
-        }
-        ExpertWeights merged = merger.merge(block, ofBlock, group);
-        tensors.addAll(tensors(checkpoint, block, group, merged, options));
-      }
-      sink.accept(block, tensors);
+      CompactTensors tensors = new CompactTensors(checkpoint, block, fitting(plan, block));
+      run.eachGroup(block, (group, merged) -> writer.write(tensors, group, merged));
+      sink.accept(block, tensors.all());
       progress.finished(block.name(), layer + 1, blocks.size());
     }
   }
@@ -80,34 +69,104 @@ public final class Compressor {
     return layer;
   }
 
-  private static Tensor map(MoeBlock block, LayerPlan plan) {
-    int[] labels = plan.labels().stream().mapToInt(Integer::intValue).toArray();
-    return Tensor.ints(CompactNames.map(block.name()), List.of((long) labels.length), labels);
+  private interface GroupWriter {
+    void write(CompactTensors tensors, int group, ExpertWeights merged);
   }
 
-  private List<Tensor> tensors(
-      Checkpoint checkpoint,
-      MoeBlock block,
-      int group,
-      ExpertWeights merged,
-      CompressOptions options) {
-    List<Tensor> tensors = new ArrayList<>();
-    for (Map.Entry<Role, Matrix> entry : merged.matrices().entrySet()) {
-      Role role = entry.getKey();
-      Matrix matrix = entry.getValue();
-      DType dtype = checkpoint.expertDType(block, role);
-      String name = CompactNames.weight(block.name(), group, role);
-      if (role.bias()) {
-        tensors.add(Tensor.floats(name, dtype, List.of((long) matrix.cols()), matrix.values()));
-      } else {
-        tensors.add(tensor(name, dtype, matrix));
+  private interface GroupVisitor {
+    void visit(int group, ExpertWeights merged);
+  }
+
+  private final class Run {
+    private final Checkpoint checkpoint;
+    private final Plan plan;
+    private final CompressOptions options;
+    private final GroupMerger merger;
+
+    Run(Checkpoint checkpoint, Plan plan, CompressOptions options) {
+      this.checkpoint = checkpoint;
+      this.plan = plan;
+      this.options = options;
+      this.merger = new GroupMerger(checkpoint, options.alignment(), options.alignments(), compute);
+    }
+
+    void eachGroup(MoeBlock block, GroupVisitor visitor) {
+      LayerPlan ofBlock = fitting(plan, block);
+      for (int group = 0; group < ofBlock.groups(); group++) {
+        if (Thread.currentThread().isInterrupted()) {
+          throw new CancellationException("the compression was cancelled");
+        }
+        visitor.visit(group, merger.merge(block, ofBlock, group));
       }
     }
-    return tensors;
-  }
 
-  private static Tensor tensor(String name, DType dtype, Matrix matrix) {
-    return Tensor.floats(
-        name, dtype, List.of((long) matrix.rows(), (long) matrix.cols()), matrix.values());
+    GroupWriter writer() {
+      if (options.factoring().isEmpty()) {
+        return CompactTensors::whole;
+      }
+      Factoring factoring = options.factoring().get();
+      double threshold = threshold(factoring);
+      return (tensors, group, merged) ->
+          merged
+              .matrices()
+              .forEach(
+                  (role, matrix) -> factor(tensors, group, role, matrix, factoring, threshold));
+    }
+
+    private void factor(
+        CompactTensors tensors,
+        int group,
+        Role role,
+        Matrix matrix,
+        Factoring factoring,
+        double threshold) {
+      if (role.bias()) {
+        tensors.whole(group, role, matrix);
+        return;
+      }
+      LowRank lowRank = lowRank(matrix, factoring);
+      Matrix residual = lowRank.residual(compute, matrix);
+      tensors.factored(
+          group,
+          role,
+          lowRank,
+          RowSparse.atLeast(threshold, RowSparse.magnitude(residual), residual));
+    }
+
+    /**
+     * The threshold is one for all matrices of the model, so that it takes a pass of its own: to
+     * factor everything twice costs time, to keep everything would cost memory without bound.
+     */
+    private double threshold(Factoring factoring) {
+      if (factoring.keep() == 0) {
+        return Double.POSITIVE_INFINITY;
+      }
+      if (factoring.keep() == 1) {
+        return 0;
+      }
+      List<RowSparse.Importance> residuals = new ArrayList<>();
+      for (MoeBlock block : checkpoint.blocks()) {
+        eachGroup(
+            block,
+            (group, merged) ->
+                merged
+                    .matrices()
+                    .forEach(
+                        (role, matrix) -> {
+                          if (!role.bias()) {
+                            Matrix residual = lowRank(matrix, factoring).residual(compute, matrix);
+                            residuals.add(
+                                new RowSparse.Importance(
+                                    RowSparse.magnitude(residual), residual.cols()));
+                          }
+                        }));
+      }
+      return RowSparse.threshold(residuals, factoring.keep());
+    }
+
+    private LowRank lowRank(Matrix matrix, Factoring factoring) {
+      int rank = LowRank.rank(factoring.rankRatio(), matrix.rows(), matrix.cols());
+      return LowRank.ofSvd(compute, matrix, rank);
+    }
   }
 }
