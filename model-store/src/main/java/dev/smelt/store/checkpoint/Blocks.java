@@ -68,7 +68,7 @@ final class Blocks {
     String ending = "." + architecture.router();
     List<MoeBlock> blocks = new ArrayList<>();
     for (TensorInfo router : tensors.values()) {
-      if (router.name().endsWith(ending)) {
+      if (router.name().endsWith(ending) && !CompactNames.ofGroup(router.name())) {
         String name = router.name().substring(0, router.name().length() - ending.length());
         MoeBlock block = block(name, router, width);
         check.of(block);
