@@ -8,7 +8,6 @@ import dev.smelt.store.checkpoint.CheckpointException;
 import dev.smelt.store.checkpoint.TensorSource;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -211,8 +210,11 @@ public final class MoeModel {
     return layers.get(layer).block.experts().get(expert).flops();
   }
 
-  /** For each router output of a layer, the expert that it leads to, -1 for a masked one. */
-  public int[] map(int layer) {
-    return Arrays.copyOf(layers.get(layer).block.map(), config.experts());
+  /**
+   * The expert that a router output of a layer leads to, numbered as in {@link ExpertBatch}; -1 for
+   * a masked one.
+   */
+  public int target(int layer, int routerOutput) {
+    return layers.get(layer).block.map()[routerOutput];
   }
 }

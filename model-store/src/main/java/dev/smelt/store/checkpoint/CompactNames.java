@@ -1,7 +1,11 @@
 package dev.smelt.store.checkpoint;
 
+import java.util.regex.Pattern;
+
 /** Names of the tensors that stand for a block's experts in the compact form. */
 public final class CompactNames {
+
+  private static final Pattern GROUP = Pattern.compile(".*\\.groups\\.\\d+");
 
   private CompactNames() {}
 
@@ -33,6 +37,11 @@ public final class CompactNames {
   /** The kept rows of the residual [kept, columns]. */
   public static String residual(String block, int group, Role role) {
     return group(block, group, role) + ".s";
+  }
+
+  /** Whether a name is that of a group of merged experts rather than of a block. */
+  static boolean isGroup(String name) {
+    return GROUP.matcher(name).matches();
   }
 
   private static String group(String block, int group, Role role) {
