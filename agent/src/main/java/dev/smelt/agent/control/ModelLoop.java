@@ -214,8 +214,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         () ->
             content.state() instanceof LoopState.Observing observing
                 ? remerge(
-                    observing.plan(clock.instant(), Trigger.HAND, request.why()),
-                    requireProfiles())
+                    observing.plan(clock.instant(), Trigger.HAND, request.why()), requireProfiles())
                 : refused("only while observing"));
   }
 
@@ -411,7 +410,9 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       }
       RefUpdate moved =
           store.activate(
-              model(), candidate.id(), new Reason(SELF, planning.trigger() + ": " + planning.reason()));
+              model(),
+              candidate.id(),
+              new Reason(SELF, planning.trigger() + ": " + planning.reason()));
       return followed(moved);
     } catch (CancellationException e) {
       write(Kind.STATE, "re-merge abandoned for a request", Map.of());
@@ -553,8 +554,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     }
     try (Publication publication = store.begin(model())) {
       Manifest base =
-          publication.commit(
-              ManifestDraft.of(SELF, "start", FULL_MODEL, checkpoint.digest()));
+          publication.commit(ManifestDraft.of(SELF, "start", FULL_MODEL, checkpoint.digest()));
       Reason reason = new Reason(SELF, "the full model, before any compression");
       store.moveRef(model(), Ref.BASE, Optional.empty(), base.id(), reason);
       store.activate(model(), base.id(), reason);
@@ -676,7 +676,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   }
 
   private static boolean compressed(Manifest manifest) {
-    return !manifest.strategy().equals(FULL_MODEL);
+    return !manifest.fullModel();
   }
 
   private static Evidence.Drift drift(ModelDrift drift) {

@@ -3,6 +3,7 @@ package dev.smelt.agent.control;
 import dev.smelt.agent.compress.CompressOptions;
 import dev.smelt.agent.compress.Compressor;
 import dev.smelt.agent.compress.Progress;
+import dev.smelt.agent.compress.Whole;
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.config.CompressionSettings;
 import dev.smelt.agent.merge.Alignment;
@@ -41,7 +42,7 @@ final class Smelter {
             Optional.ofNullable(settings.averageGroups()).orElseGet(this::threeQuarters));
     this.compression =
         new CompressOptions(
-            Alignment.named(settings.align()), AlignmentCache.inMemory(), Optional.empty());
+            Alignment.named(settings.align()), AlignmentCache.inMemory(), new Whole());
   }
 
   Plan plan(Map<String, Profile> profiles) {

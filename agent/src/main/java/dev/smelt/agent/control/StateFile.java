@@ -49,9 +49,7 @@ final class StateFile {
     }
 
     Optional<Instant> lastRemerge() {
-      return remerges.isEmpty()
-          ? Optional.empty()
-          : Optional.of(remerges.get(remerges.size() - 1));
+      return remerges.isEmpty() ? Optional.empty() : Optional.of(remerges.get(remerges.size() - 1));
     }
 
     int remergesSince(Instant from) {
@@ -98,8 +96,7 @@ final class StateFile {
         channel.write(ByteBuffer.wrap(JSON.writeValueAsBytes(content)));
         channel.force(true);
       }
-      Files.move(
-          next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
       throw new UncheckedIOException(file + ": cannot be written: " + e.getMessage(), e);
     }
