@@ -67,7 +67,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   private final Checkpoint checkpoint;
   private final SnapshotStore store;
   private final Traffic traffic;
-  private final Serving serving;
+  private final Activator activator;
   private final Clock clock;
   private final Smelter smelter;
   private final Gate gate;
@@ -97,7 +97,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       Checkpoint checkpoint,
       SnapshotStore store,
       Traffic traffic,
-      Serving serving,
+      Activator activator,
       Path folder,
       Clock clock,
       Runnable changed,
@@ -107,7 +107,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     this.checkpoint = checkpoint;
     this.store = store;
     this.traffic = traffic;
-    this.serving = serving;
+    this.activator = activator;
     this.clock = clock;
     this.changed = changed;
     this.smelter = new Smelter(checkpoint, settings.compression());
@@ -480,12 +480,12 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     String from = served.map(Manifest::id).orElse("unknown");
     LoopState before = content.state();
     enter(new LoopState.Activating(clock.instant(), from, wanted.id(), "ref active"));
-    Serving.Result result = serving.serve(wanted);
+    Activator.Result result = activator.activate(wanted);
     Instant now = clock.instant();
     Outcome outcome;
-    if (result instanceof Serving.Result.Kept kept) {
+    if (result instanceof Activator.Result.Kept kept) {
       outcome = takeBack(wanted, kept.reason());
-    } else if (result instanceof Serving.Result.Unknown unknown) {
+    } else if (result instanceof Activator.Result.Unknown unknown) {
       served = Optional.empty();
       retryAt = now.plus(RETRY);
       write(Kind.FAILURE, "not known what serves: " + unknown.reason(), Map.of());

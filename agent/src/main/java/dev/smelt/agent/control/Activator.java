@@ -4,14 +4,14 @@ import dev.smelt.store.snapshot.Manifest;
 
 /** Makes the engines of a model serve a snapshot. Called by one thread at a time. */
 @FunctionalInterface
-public interface Serving {
+public interface Activator {
 
   /**
    * Returns when every replica serves the snapshot, or one is known not to.
    *
    * @param snapshot which; one without tensors stands for the full model
    */
-  Result serve(Manifest snapshot);
+  Result activate(Manifest snapshot);
 
   /** What the engines serve afterwards. */
   sealed interface Result {
