@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.security.MessageDigest;
 
 /**
@@ -22,13 +23,42 @@ public final class BlobWriter implements WritableByteChannel {
   private final FileChannel channel;
   private final MessageDigest sha = Digests.sha256();
   private long length;
+  private final Leftover leftover;
   private boolean finished;
 
-  BlobWriter(StoreFiles files, Blobs blobs) throws IOException {
+  private BlobWriter(
+      StoreFiles files, Blobs blobs, Path temporary, FileChannel channel, Leftover leftover) {
     this.files = files;
     this.blobs = blobs;
-    this.temporary = files.temporary();
-    this.channel = files.operations().create(temporary);
+    this.temporary = temporary;
+    this.channel = channel;
+    this.leftover = leftover;
+  }
+
+  private enum Leftover {
+    DROP,
+    KEEP
+  }
+
+  static BlobWriter fresh(StoreFiles files, Blobs blobs) throws IOException {
+    Path temporary = files.temporary();
+    return new BlobWriter(
+        files, blobs, temporary, files.operations().create(temporary), Leftover.DROP);
+  }
+
+  static BlobWriter resuming(StoreFiles files, Blobs blobs, String digest) throws IOException {
+    Path temporary = files.partial(digest);
+    FileChannel channel = files.operations().openForAppend(temporary);
+    BlobWriter writer = new BlobWriter(files, blobs, temporary, channel, Leftover.KEEP);
+    try (FileChannel received = FileChannel.open(temporary, StandardOpenOption.READ)) {
+      ByteBuffer buffer = ByteBuffer.allocate(1 << 16);
+      while (received.read(buffer.clear()) >= 0) {
+        writer.length += buffer.position();
+        writer.sha.update(buffer.flip());
+      }
+    }
+    channel.position(writer.length);
+    return writer;
   }
 
   @Override
@@ -64,6 +94,7 @@ public final class BlobWriter implements WritableByteChannel {
   public String finishAs(String expected) {
     String digest = Digests.text(sha);
     if (!digest.equals(Names.digest(expected))) {
+      files.deleteQuietly(temporary);
       throw new StoreException.Rejected(
           "the bytes have digest " + digest + ", not " + expected + "; send them again");
     }
@@ -92,7 +123,7 @@ public final class BlobWriter implements WritableByteChannel {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     } finally {
-      if (!finished) {
+      if (!finished && leftover == Leftover.DROP) {
         files.deleteQuietly(temporary);
       }
     }

@@ -2,6 +2,7 @@ package dev.smelt.store.snapshot;
 
 import dev.smelt.store.snapshot.StoreFiles.Placed;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -18,6 +19,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 import java.util.stream.Collectors;
 
 /**
@@ -76,6 +78,13 @@ final class Manifests {
 
   Manifest read(String model, String id) throws IOException {
     Path file = files.manifest(model, id);
+    SignedManifest signed = signed(model, id);
+    checkSignature(model, id, signed);
+    return parse(file, model, id, signed.bytes());
+  }
+
+  SignedManifest signed(String model, String id) throws IOException {
+    Path file = files.manifest(model, id);
     byte[] bytes;
     try (var in = Files.newInputStream(file, LinkOption.NOFOLLOW_LINKS)) {
       bytes = in.readAllBytes();
@@ -87,7 +96,37 @@ final class Manifests {
       throw new StoreException.Damaged(
           file + ": does not have the digest that its name ends with; restore it from a copy");
     }
-    checkSignature(model, id, bytes);
+    Path signature = files.signature(model, id);
+    return new SignedManifest(
+        bytes,
+        Files.isRegularFile(signature, LinkOption.NOFOLLOW_LINKS)
+            ? Optional.of(Files.readString(signature).strip())
+            : Optional.empty());
+  }
+
+  /** Writes a manifest of another store; the caller holds the lock. */
+  Manifest adopt(String model, String id, SignedManifest signed, Predicate<String> blobPresent)
+      throws IOException {
+    if (!Names.snapshot(id).endsWith("-" + digits(signed.bytes()))) {
+      throw new StoreException.Rejected("the bytes are not the manifest of snapshot " + id);
+    }
+    checkSignature(model, id, signed);
+    Manifest manifest = parse(files.manifest(model, id), model, id, signed.bytes());
+    for (StoredTensor tensor : manifest.tensors().values()) {
+      if (!blobPresent.test(tensor.digest())) {
+        throw new StoreException.Rejected(
+            "blob " + tensor.digest() + " is not in the store; send it first");
+      }
+    }
+    if (signed.signature().isPresent()) {
+      place(
+          files.signature(model, id), signed.signature().get().getBytes(StandardCharsets.US_ASCII));
+    }
+    place(files.manifest(model, id), signed.bytes());
+    return manifest;
+  }
+
+  private static Manifest parse(Path file, String model, String id, byte[] bytes) {
     try {
       Manifest manifest = StoreJson.manifest(id, StoreJson.object(bytes));
       if (!manifest.model().equals(model)) {
@@ -103,22 +142,21 @@ final class Manifests {
     return Digests.hex(Digests.of(bytes)).substring(0, DIGITS_IN_ID);
   }
 
-  private void checkSignature(String model, String id, byte[] bytes) throws IOException {
+  private void checkSignature(String model, String id, SignedManifest signed) {
     if (!keys.checks()) {
       return;
     }
-    Path file = files.signature(model, id);
-    if (!Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
+    if (signed.signature().isEmpty()) {
       throw new StoreException.Damaged(
           "snapshot " + id + " of " + model + " is not signed, and the configuration names keys");
     }
     byte[] signature;
     try {
-      signature = Base64.getDecoder().decode(Files.readString(file).strip());
+      signature = Base64.getDecoder().decode(signed.signature().get());
     } catch (IllegalArgumentException e) {
-      throw new StoreException.Damaged(file + ": is no base64", e);
+      throw new StoreException.Damaged("the signature of snapshot " + id + " is no base64", e);
     }
-    if (!keys.accepts(bytes, signature)) {
+    if (!keys.accepts(signed.bytes(), signature)) {
       throw new StoreException.Damaged(
           "snapshot " + id + " of " + model + " is signed by none of the configured keys");
     }

@@ -40,7 +40,7 @@ public final class Publication implements AutoCloseable {
    * @throws StoreException.Failed if the disk refuses
    */
   public String add(Tensor tensor) {
-    try (BlobWriter writer = new BlobWriter(files, blobs)) {
+    try (BlobWriter writer = BlobWriter.fresh(files, blobs)) {
       tensor.bytes().writeTo(writer);
       if (writer.length() != tensor.length()) {
         throw new StoreException.Rejected(

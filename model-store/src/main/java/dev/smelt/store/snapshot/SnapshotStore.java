@@ -79,7 +79,7 @@ public final class SnapshotStore implements AutoCloseable {
 
   /** Receives a blob that a later publication will reuse. */
   public BlobWriter receive() {
-    return read("blob", () -> new BlobWriter(files, blobs));
+    return read("blob", () -> BlobWriter.fresh(files, blobs));
   }
 
   /**
@@ -119,6 +119,39 @@ public final class SnapshotStore implements AutoCloseable {
             });
   }
 
+  /**
+   * A manifest as it is stored, for another store to adopt.
+   *
+   * @throws StoreException.NotFound if there is none of that id
+   */
+  public SignedManifest signedManifest(String model, String id) {
+    return read("snapshot " + id, () -> manifests.signed(model, id));
+  }
+
+  /**
+   * Takes over a snapshot of another store; its blobs must have been received before.
+   *
+   * @throws StoreException.Rejected if the bytes are not the manifest of that id, or a blob is
+   *     missing
+   * @throws StoreException.Damaged if it is not signed as configured
+   */
+  public Manifest adopt(String model, String id, SignedManifest signed) {
+    return read(
+        "snapshot " + id,
+        () -> {
+          blobs.sync();
+          return lock.exclusively(() -> manifests.adopt(model, id, signed, blobs::present));
+        });
+  }
+
+  /**
+   * Receives a blob whose digest is known, going on where an earlier transfer broke off: {@link
+   * BlobWriter#length} says how much is there. Closing keeps what was received.
+   */
+  public BlobWriter resume(String digest) {
+    return read("blob " + digest, () -> BlobWriter.resuming(files, blobs, digest));
+  }
+
   /** The tensors of a snapshot. */
   public SnapshotTensors tensors(Manifest manifest) {
     return new SnapshotTensors(files, "snapshot " + manifest.id(), manifest.tensors());
@@ -139,6 +172,12 @@ public final class SnapshotStore implements AutoCloseable {
   /** Whether a blob is in the store. */
   public boolean holds(String digest) {
     return blobs.present(digest);
+  }
+
+  /** What differs between two snapshots of a model. */
+  public SnapshotDiff diff(String model, String from, String to) {
+    Differ differ = new Differ((manifest, map) -> tensors(manifest).ints(map));
+    return differ.compare(manifest(model, from), manifest(model, to));
   }
 
   /** Where a ref points; {@code previous} is what {@code active} pointed to before. */

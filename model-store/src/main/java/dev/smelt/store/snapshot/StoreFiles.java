@@ -86,6 +86,12 @@ final class StoreFiles {
     return temporaryFolder().resolve(UUID.randomUUID().toString());
   }
 
+  /** Where a blob is gathered over several transfers. */
+  Path partial(String digest) throws IOException {
+    createFolders(temporaryFolder());
+    return temporaryFolder().resolve("partial-" + Digests.hex(Names.digest(digest)));
+  }
+
   /** Creates a folder and those above it, each on stable storage before the next. */
   void createFolders(Path folder) throws IOException {
     if (Files.isDirectory(folder)) {
