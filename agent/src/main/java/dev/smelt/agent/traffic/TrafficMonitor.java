@@ -101,14 +101,11 @@ public final class TrafficMonitor implements AutoCloseable {
                 folder.toString(),
                 "",
                 1,
-                settings.window().dividedBy(10).compareTo(Duration.ofMillis(500)) < 0
-                    ? Duration.ofMillis(200)
-                    : Duration.ofSeconds(1),
+                commitInterval(settings.window()),
                 kafka.replication())
             .properties();
     properties.putAll(kafka.properties());
-    KafkaStreams streams =
-        new KafkaStreams(RoutingTopology.build(routing(settings)), properties);
+    KafkaStreams streams = new KafkaStreams(RoutingTopology.build(routing(settings)), properties);
     streams.setUncaughtExceptionHandler(
         failure -> {
           LOGGER.atError().setCause(failure).log("a streams thread failed and is replaced");
@@ -220,7 +217,8 @@ public final class TrafficMonitor implements AutoCloseable {
   private static void createTopics(
       Map<String, Object> client, String bootstrapServers, KafkaSettings kafka) {
     try (Admin admin =
-        Admin.create(with(client, Map.of("default.api.timeout.ms", (int) KAFKA_LIMIT.toMillis())))) {
+        Admin.create(
+            with(client, Map.of("default.api.timeout.ms", (int) KAFKA_LIMIT.toMillis())))) {
       List<NewTopic> topics = Topics.all(PARTITIONS, kafka.replication().shortValue());
       admin.createTopics(topics).values().values().forEach(TrafficMonitor::created);
     } catch (IllegalStateException e) {
@@ -258,6 +256,12 @@ public final class TrafficMonitor implements AutoCloseable {
       Thread.currentThread().interrupt();
       throw new IllegalStateException(otherwise, e);
     }
+  }
+
+  /** A tenth of a window, so that results come soon after it closes, but at most a second. */
+  private static Duration commitInterval(Duration window) {
+    Duration tenth = window.dividedBy(10);
+    return tenth.compareTo(Duration.ofSeconds(1)) < 0 ? tenth : Duration.ofSeconds(1);
   }
 
   private static RoutingConfig routing(StreamsSettings settings) {
