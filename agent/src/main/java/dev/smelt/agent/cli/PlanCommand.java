@@ -70,9 +70,7 @@ final class PlanCommand implements Callable<Integer> {
     try (Checkpoint opened = Checkpoint.open(checkpoint)) {
       Plan plan =
           Planner.plan(
-              opened,
-              RoutingTrace.read(opened.blocks(), routing),
-              choices.options(averageGroups));
+              opened, RoutingTrace.read(opened.blocks(), routing), choices.options(averageGroups));
       if (output != null) {
         PlanFile.write(plan, output);
       }

@@ -61,8 +61,7 @@ public record Factoring(double rankRatio, double keep) implements Reduction {
     }
     List<RowSparse.Importance> residuals = new ArrayList<>();
     for (MoeBlock block : groups.blocks()) {
-      groups.each(
-          block, (group, merged) -> addResiduals(groups.compute(), merged, residuals));
+      groups.each(block, (group, merged) -> addResiduals(groups.compute(), merged, residuals));
     }
     return RowSparse.threshold(residuals, keep);
   }
@@ -82,7 +81,6 @@ public record Factoring(double rankRatio, double keep) implements Reduction {
   }
 
   private LowRank lowRank(Compute compute, Matrix matrix) {
-    return LowRank.ofSvd(
-        compute, matrix, LowRank.rank(rankRatio, matrix.rows(), matrix.cols()));
+    return LowRank.ofSvd(compute, matrix, LowRank.rank(rankRatio, matrix.rows(), matrix.cols()));
   }
 }

@@ -21,8 +21,7 @@ import java.util.function.Function;
  * @param moments of each block's experts
  * @param bytes that all experts together may take
  */
-public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes)
-    implements Reduction {
+public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) implements Reduction {
 
   private record Key(String block, int group) {}
 
@@ -89,8 +88,7 @@ public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes)
           "%s: group %d has %d members, but experts are narrowed one by one; plan with --strategy smelt"
               .formatted(block.name(), group, members.size()));
     }
-    return ActivationFit.own(
-        groups.compute(), merged, ofBlock.experts().get(members.get(0)));
+    return ActivationFit.own(groups.compute(), merged, ofBlock.experts().get(members.get(0)));
   }
 
   private Map<Key, Integer> widths(Map<Key, Choice> choices, List<Key> keys) {

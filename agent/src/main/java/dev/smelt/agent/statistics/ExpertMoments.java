@@ -18,9 +18,7 @@ public record ExpertMoments(long tokens, Matrix inputs, Matrix activations) {
 
   ExpertMoments plus(ExpertMoments other) {
     return new ExpertMoments(
-        tokens + other.tokens,
-        sum(inputs, other.inputs),
-        sum(activations, other.activations));
+        tokens + other.tokens, sum(inputs, other.inputs), sum(activations, other.activations));
   }
 
   private static Matrix sum(Matrix first, Matrix second) {

@@ -98,10 +98,7 @@ public final class MomentsFile {
 
   private static Tensor tensor(String name, Matrix matrix) {
     return Tensor.floats(
-        name,
-        DType.F32,
-        List.of((long) matrix.rows(), (long) matrix.cols()),
-        matrix.values());
+        name, DType.F32, List.of((long) matrix.rows(), (long) matrix.cols()), matrix.values());
   }
 
   private static String tokens(String block) {
