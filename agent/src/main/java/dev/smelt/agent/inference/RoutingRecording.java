@@ -79,11 +79,16 @@ public final class RoutingRecording implements ForwardObserver {
    * All recorded decisions under the names of a routing trace; ids are U8 where they fit, else U16.
    */
   public List<Tensor> tensors() {
-    return tensors(model, List.of(this));
+    return tensors(List.of(this));
   }
 
-  /** The decisions of several recordings of one model, one after the other. */
-  static List<Tensor> tensors(MoeModel model, List<RoutingRecording> recordings) {
+  /**
+   * The decisions of several recordings, one after the other.
+   *
+   * @param recordings at least one, of models with the same blocks
+   */
+  public static List<Tensor> tensors(List<RoutingRecording> recordings) {
+    MoeModel model = recordings.get(0).model;
     long topK = model.config().topK();
     long experts = model.config().experts();
     List<Tensor> tensors = new ArrayList<>();

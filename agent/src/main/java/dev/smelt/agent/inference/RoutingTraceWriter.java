@@ -47,6 +47,6 @@ public final class RoutingTraceWriter {
     SafetensorsWriter.write(
         file,
         Map.of("model", name, "requests", Long.toString(requests)),
-        RoutingRecording.tensors(model, recordings));
+        RoutingRecording.tensors(recordings));
   }
 }

@@ -81,12 +81,8 @@ final class Blocks {
     String ending = "." + architecture.router();
     List<MoeBlock> blocks = new ArrayList<>();
     for (TensorInfo router : tensors.values()) {
-      if (!router.name().endsWith(ending)) {
-        continue;
-      }
-      String name = router.name().substring(0, router.name().length() - ending.length());
-      // A merged expert's gate ends like a router.
-      if (!CompactNames.isGroup(name)) {
+      if (router.name().endsWith(ending) && !CompactNames.ofGroup(router.name())) {
+        String name = router.name().substring(0, router.name().length() - ending.length());
         MoeBlock block = block(name, router, width);
         check.of(block);
         blocks.add(block);

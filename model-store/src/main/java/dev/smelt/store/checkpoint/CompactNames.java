@@ -5,7 +5,8 @@ import java.util.regex.Pattern;
 /** Names of the tensors that stand for a block's experts in the compact form. */
 public final class CompactNames {
 
-  private static final Pattern GROUP = Pattern.compile(".*\\.groups\\.\\d+");
+  private static final Pattern OF_GROUP =
+      Pattern.compile(".*\\.groups\\.[0-9]+\\.(gate|up|down)\\.[a-z]+");
 
   private CompactNames() {}
 
@@ -42,9 +43,9 @@ public final class CompactNames {
     return group(block, group, role) + ".s";
   }
 
-  /** Whether a name is that of a group of merged experts rather than of a block. */
-  static boolean isGroup(String name) {
-    return GROUP.matcher(name).matches();
+  /** Whether a tensor of that name belongs to a group: a router may have a similar ending. */
+  static boolean ofGroup(String tensor) {
+    return OF_GROUP.matcher(tensor).matches();
   }
 
   private static String group(String block, int group, Role role) {
