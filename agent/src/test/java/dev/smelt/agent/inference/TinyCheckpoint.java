@@ -17,20 +17,20 @@ import java.util.function.Consumer;
 import java.util.stream.LongStream;
 
 /** A random Mixtral checkpoint, small enough for a test to write, that can be changed before. */
-final class TinyCheckpoint {
+public final class TinyCheckpoint {
 
   static final int HIDDEN = 16;
   static final int WIDTH = 24;
-  static final int LAYERS = 2;
+  public static final int LAYERS = 2;
   static final int HEADS = 4;
   static final int KV_HEADS = 2;
-  static final int EXPERTS = 6;
+  public static final int EXPERTS = 6;
 
   private final ObjectNode config = new ObjectMapper().createObjectNode();
   private final Map<String, Tensor> tensors = new LinkedHashMap<>();
   private final Random random;
 
-  TinyCheckpoint(long seed) {
+  public TinyCheckpoint(long seed) {
     random = new Random(seed);
     config
         .put("model_type", "mixtral")
@@ -68,7 +68,7 @@ final class TinyCheckpoint {
     }
   }
 
-  static String block(int layer) {
+  public static String block(int layer) {
     return "model.layers." + layer + ".block_sparse_moe";
   }
 
@@ -118,7 +118,7 @@ final class TinyCheckpoint {
     return values;
   }
 
-  Path write(Path folder) {
+  public Path write(Path folder) {
     try {
       Files.createDirectories(folder);
       Files.writeString(folder.resolve("config.json"), config.toString());
