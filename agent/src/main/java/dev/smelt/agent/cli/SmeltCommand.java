@@ -22,7 +22,7 @@ import picocli.CommandLine.Spec;
             + " traffic.",
     mixinStandardHelpOptions = true,
     version = "smelt 0.1.0",
-    subcommands = {HelpCommand.class})
+    subcommands = {HelpCommand.class, AblateCommand.class, PlanCommand.class})
 public final class SmeltCommand implements Runnable {
 
   @Spec private CommandSpec spec;

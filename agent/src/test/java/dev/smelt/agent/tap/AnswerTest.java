@@ -1,0 +1,111 @@
+package dev.smelt.agent.tap;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class AnswerTest {
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        // vLLM: alone, first, in the middle, last, with white space
+        "{'choices':[{'routed_experts':'QUJD'}]}|{'choices':[{}]}",
+        "{'choices':[{'routed_experts':'QUJD','text':'a'}]}|{'choices':[{'text':'a'}]}",
+        "{'choices':[{'index':0,'routed_experts':'QUJD','text':'a'}]}|{'choices':[{'index':0,'text':'a'}]}",
+        "{'choices':[{'text':'a','routed_experts':'QUJD'}]}|{'choices':[{'text':'a'}]}",
+        "{ 'choices' : [ { 'text' : 'a' , 'routed_experts' : 'QUJD' } ] }|{ 'choices' : [ { 'text' : 'a' } ] }",
+        // SGLang: the extension goes when nothing else is in it
+        "{'choices':[{'text':'a','sgl_ext':{'routed_experts':'QUJD'}}]}|{'choices':[{'text':'a'}]}",
+        "{'choices':[{'sgl_ext':{'routed_experts':'QUJD'},'text':'a'}]}|{'choices':[{'text':'a'}]}",
+        "{'choices':[{'sglext':{'routed_experts':'QUJD','routed_experts_dtype':'uint8'}}]}|{'choices':[{}]}",
+        "{'choices':[{'sgl_ext':{'a':1,'routed_experts':'QUJD','routed_experts_dtype':'uint8'}}]}|{'choices':[{'sgl_ext':{'a':1}}]}",
+        "{'choices':[{'sgl_ext':{'routed_experts':'QUJD','routed_experts_dtype':'uint8','a':1}}]}|{'choices':[{'sgl_ext':{'a':1}}]}",
+        "{'meta_info':{'id':'x','routed_experts':'QUJD'},'text':'a'}|{'meta_info':{'id':'x'},'text':'a'}",
+        // several choices
+        "{'choices':[{'routed_experts':'QUJD'},{'a':1,'routed_experts':'QUJD'}]}|{'choices':[{},{'a':1}]}",
+      })
+  void shouldCutExpertsAndNothingElse(String answer, String stripped) throws PayloadException {
+    Answer read = Answer.read(json(answer));
+
+    assertThat(new String(read.stripped(), StandardCharsets.UTF_8))
+        .isEqualTo(stripped.replace('\'', '"'));
+    assertThat(read.payloads(0))
+        .isNotEmpty()
+        .allSatisfy(payload -> assertThat(payload.base64()).asString().isEqualTo("QUJD"));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "{'choices':[{'text':'a'}]}",
+        "{'choices':[{'text':'a','routed_experts':null}]}",
+        "{'choices':[{'message':{'routed_experts':'a client speaks of it'}}]}",
+        "{'routed_experts':'at the root'}",
+        "{'choices':[{'text':'routed_experts'}]}",
+        "{'choices':[{'text':'ü \\u00fc \\\" \\\\','nested':[[{'a':[]}],{}]}],'usage':null}",
+      })
+  void shouldLeaveOtherAnswersAlone(String answer) throws PayloadException {
+    byte[] bytes = json(answer);
+
+    Answer read = Answer.read(bytes);
+
+    assertThat(read.stripped()).isSameAs(bytes);
+    assertThat(read.payloads(0)).isEmpty();
+  }
+
+  @Test
+  void shouldKeepMultiByteTextAroundACut() throws PayloadException {
+    String answer = "{'choices':[{'text':'Größe 雪','routed_experts':'QUJD','reason':'“x”'}]}";
+
+    assertThat(new String(Answer.read(json(answer)).stripped(), StandardCharsets.UTF_8))
+        .isEqualTo("{'choices':[{'text':'Größe 雪','reason':'“x”'}]}".replace('\'', '"'));
+  }
+
+  @Test
+  void shouldDeriveRowsFromUsage() throws PayloadException {
+    String answer =
+        "{'choices':[{'sgl_ext':{'routed_experts':'QUJD','routed_experts_dtype':'uint8'}}],"
+            + "'usage':{'prompt_tokens':7,'completion_tokens':3,'total_tokens':10}}";
+
+    List<Payload> payloads = Answer.read(json(answer)).payloads(2);
+
+    assertThat(payloads).hasSize(1);
+    assertThat(payloads.get(0).rows()).isEqualTo(7);
+    assertThat(payloads.get(0).elementType()).isEqualTo(Optional.of("uint8"));
+  }
+
+  @Test
+  void shouldNotDeriveRowsOfSeveralChoices() throws PayloadException {
+    String answer =
+        "{'choices':[{'routed_experts':'QUJD'},{'routed_experts':'QUJD'}],"
+            + "'usage':{'prompt_tokens':7,'completion_tokens':6}}";
+
+    assertThat(Answer.read(json(answer)).payloads(0))
+        .hasSize(2)
+        .allSatisfy(payload -> assertThat(payload.rows()).isEqualTo(Payload.UNKNOWN_ROWS));
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {"[]", "text", "{'choices':[", "{'choices':[{'a':1}", "{'a':", "''"})
+  void shouldRefuseWhatIsNotJson(String answer) {
+    assertThatThrownBy(() -> Answer.read(json(answer)))
+        .isInstanceOfSatisfying(
+            PayloadException.class,
+            refused -> assertThat(refused.fault()).isEqualTo(TapFault.NOT_JSON));
+  }
+
+  private static byte[] json(String singleQuoted) {
+    return singleQuoted.replace('\'', '"').getBytes(StandardCharsets.UTF_8);
+  }
+}
