@@ -22,7 +22,14 @@ import picocli.CommandLine.Spec;
             + " traffic.",
     mixinStandardHelpOptions = true,
     version = "smelt 0.1.0",
-    subcommands = {HelpCommand.class, AblateCommand.class, PlanCommand.class, UpCommand.class})
+    subcommands = {
+      HelpCommand.class,
+      AblateCommand.class,
+      EvaluateCommand.class,
+      PlanCommand.class,
+      TraceCommand.class,
+      UpCommand.class
+    })
 public final class SmeltCommand implements Runnable {
 
   @Spec private CommandSpec spec;
