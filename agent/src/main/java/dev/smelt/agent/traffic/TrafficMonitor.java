@@ -107,8 +107,7 @@ public final class TrafficMonitor implements AutoCloseable {
                 kafka.replication())
             .properties();
     properties.putAll(kafka.properties());
-    KafkaStreams streams =
-        new KafkaStreams(RoutingTopology.build(routing(settings)), properties);
+    KafkaStreams streams = new KafkaStreams(RoutingTopology.build(routing(settings)), properties);
     streams.setUncaughtExceptionHandler(
         failure -> {
           LOGGER.atError().setCause(failure).log("a streams thread failed and is replaced");
@@ -220,7 +219,8 @@ public final class TrafficMonitor implements AutoCloseable {
   private static void createTopics(
       Map<String, Object> client, String bootstrapServers, KafkaSettings kafka) {
     try (Admin admin =
-        Admin.create(with(client, Map.of("default.api.timeout.ms", (int) KAFKA_LIMIT.toMillis())))) {
+        Admin.create(
+            with(client, Map.of("default.api.timeout.ms", (int) KAFKA_LIMIT.toMillis())))) {
       List<NewTopic> topics = Topics.all(PARTITIONS, kafka.replication().shortValue());
       admin.createTopics(topics).values().values().forEach(TrafficMonitor::created);
     } catch (IllegalStateException e) {
