@@ -152,6 +152,11 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   }
 
   @Override
+  public LoopState state() {
+    return content.state();
+  }
+
+  @Override
   public LoopStatus status() {
     Optional<Manifest> now = active;
     String baseline = now.map(Manifest::id).orElse("");

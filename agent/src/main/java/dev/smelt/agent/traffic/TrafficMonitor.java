@@ -101,9 +101,7 @@ public final class TrafficMonitor implements AutoCloseable {
                 folder.toString(),
                 "",
                 1,
-                settings.window().dividedBy(10).compareTo(Duration.ofMillis(500)) < 0
-                    ? Duration.ofMillis(200)
-                    : Duration.ofSeconds(1),
+                commitInterval(settings.window()),
                 kafka.replication())
             .properties();
     properties.putAll(kafka.properties());
@@ -258,6 +256,12 @@ public final class TrafficMonitor implements AutoCloseable {
       Thread.currentThread().interrupt();
       throw new IllegalStateException(otherwise, e);
     }
+  }
+
+  /** A tenth of a window, so that results come soon after it closes, but at most a second. */
+  private static Duration commitInterval(Duration window) {
+    Duration tenth = window.dividedBy(10);
+    return tenth.compareTo(Duration.ofSeconds(1)) < 0 ? tenth : Duration.ofSeconds(1);
   }
 
   private static RoutingConfig routing(StreamsSettings settings) {

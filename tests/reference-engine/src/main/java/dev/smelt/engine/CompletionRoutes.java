@@ -50,8 +50,9 @@ final class CompletionRoutes {
         .post("/v1/completions")
         .handler(
             context -> {
-              CompletionRequest request = CompletionRequest.openAi(body(context));
-              requireModel(body(context));
+              JsonObject body = JsonBody.of(context);
+              CompletionRequest request = CompletionRequest.openAi(body);
+              requireModel(body);
               if (request.stream()) {
                 stream(context, request);
               } else {
@@ -61,16 +62,8 @@ final class CompletionRoutes {
     if (options.dialect().sglang()) {
       router
           .post("/generate")
-          .handler(context -> generate(context, CompletionRequest.sglang(body(context))));
+          .handler(context -> generate(context, CompletionRequest.sglang(JsonBody.of(context))));
     }
-  }
-
-  private static JsonObject body(RoutingContext context) {
-    JsonObject body = context.body().asJsonObject();
-    if (body == null) {
-      throw RequestException.status(400, "the body has to be a JSON object");
-    }
-    return body;
   }
 
   private void requireModel(JsonObject body) {

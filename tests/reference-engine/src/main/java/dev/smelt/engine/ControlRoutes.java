@@ -58,7 +58,7 @@ final class ControlRoutes {
   }
 
   private void pauseGeneration(RoutingContext context) {
-    String mode = body(context).getString("mode", "abort");
+    String mode = JsonBody.of(context).getString("mode", "abort");
     switch (mode) {
       case "abort" -> {
         admission.pause();
@@ -78,7 +78,7 @@ final class ControlRoutes {
   }
 
   private void updateWeightsFromDisk(RoutingContext context) {
-    JsonObject body = body(context);
+    JsonObject body = JsonBody.of(context);
     String path = text(body, "model_path");
     if (Boolean.TRUE.equals(body.getValue("abort_all_requests"))) {
       admission.abort();
@@ -107,7 +107,7 @@ final class ControlRoutes {
   }
 
   private void checkWeights(RoutingContext context) {
-    String action = text(body(context), "action");
+    String action = text(JsonBody.of(context), "action");
     if (!action.equals("checksum")) {
       throw RequestException.invalid("action", "only checksum is offered");
     }
@@ -163,7 +163,7 @@ final class ControlRoutes {
   }
 
   private void collectiveRpc(RoutingContext context) {
-    JsonObject body = body(context);
+    JsonObject body = JsonBody.of(context);
     String method = text(body, "method");
     if (!method.equals("reload_weights")) {
       throw RequestException.invalid("method", "only reload_weights is offered");
@@ -192,14 +192,6 @@ final class ControlRoutes {
                     .addKeyValue("folder", path)
                     .addKeyValue("reason", Failures.message(failure))
                     .log("Weights not exchanged"));
-  }
-
-  private static JsonObject body(RoutingContext context) {
-    JsonObject body = context.body().isEmpty() ? new JsonObject() : context.body().asJsonObject();
-    if (body == null) {
-      throw RequestException.status(400, "the body has to be a JSON object");
-    }
-    return body;
   }
 
   private static String text(JsonObject body, String name) {
