@@ -26,7 +26,9 @@ import picocli.CommandLine.Spec;
       HelpCommand.class,
       AblateCommand.class,
       CompressCommand.class,
-      PlanCommand.class
+      EvaluateCommand.class,
+      PlanCommand.class,
+      TraceCommand.class
     })
 public final class SmeltCommand implements Runnable {
 
