@@ -25,10 +25,15 @@ import picocli.CommandLine.Spec;
     subcommands = {
       HelpCommand.class,
       AblateCommand.class,
+    subcommands = {
+      HelpCommand.class,
+      AblateCommand.class,
+      CompressCommand.class,
       EvaluateCommand.class,
       PlanCommand.class,
       TraceCommand.class,
       UpCommand.class
+    })
     })
 public final class SmeltCommand implements Runnable {
 
@@ -51,6 +56,7 @@ public final class SmeltCommand implements Runnable {
     for (Object command : furtherCommands) {
       commandLine.addSubcommand(command);
     }
+    commandLine.setCaseInsensitiveEnumValuesAllowed(true);
     commandLine.setExecutionExceptionHandler(
         (exception, failed, parsed) -> {
           PrintWriter err = failed.getErr();
