@@ -25,15 +25,11 @@ import picocli.CommandLine.Spec;
     subcommands = {
       HelpCommand.class,
       AblateCommand.class,
-    subcommands = {
-      HelpCommand.class,
-      AblateCommand.class,
       CompressCommand.class,
       EvaluateCommand.class,
       PlanCommand.class,
       TraceCommand.class,
       UpCommand.class
-    })
     })
 public final class SmeltCommand implements Runnable {
 
