@@ -8,14 +8,15 @@ import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
 
 /** Who may know whom inside the agent, and what the agent may not know. */
-@AnalyzeClasses(
-    packages = "dev.smelt.agent",
-    importOptions = ImportOption.DoNotIncludeTests.class)
+@AnalyzeClasses(packages = "dev.smelt.agent", importOptions = ImportOption.DoNotIncludeTests.class)
 class RoomsTest {
 
   @ArchTest
   static final ArchRule AGENT_KNOWS_NEITHER_TESTS_NOR_OPS =
-      noClasses().should().dependOnClassesThat().resideInAnyPackage("dev.smelt.engine..", "dev.smelt.ops..");
+      noClasses()
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage("dev.smelt.engine..", "dev.smelt.ops..");
 
   @ArchTest
   static final ArchRule ONLY_COMPUTE_CALLS_NATIVE_CODE =

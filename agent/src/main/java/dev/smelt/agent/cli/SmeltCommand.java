@@ -26,6 +26,7 @@ import picocli.CommandLine.Spec;
       HelpCommand.class,
       AblateCommand.class,
       CompressCommand.class,
+      DriftCommand.class,
       EvaluateCommand.class,
       PlanCommand.class,
       TraceCommand.class,
