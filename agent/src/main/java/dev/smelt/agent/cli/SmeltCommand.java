@@ -22,7 +22,13 @@ import picocli.CommandLine.Spec;
             + " traffic.",
     mixinStandardHelpOptions = true,
     version = "smelt 0.1.0",
-    subcommands = {HelpCommand.class, PlanCommand.class, EvaluateCommand.class, TraceCommand.class})
+    subcommands = {
+      HelpCommand.class,
+      PlanCommand.class,
+      AblateCommand.class,
+      EvaluateCommand.class,
+      TraceCommand.class
+    })
 public final class SmeltCommand implements Runnable {
 
   @Spec private CommandSpec spec;

@@ -34,8 +34,8 @@ import java.util.function.BooleanSupplier;
  */
 final class Scenario {
 
-  private static final Duration LONGEST_FIRST_MERGE = Duration.ofSeconds(60);
-  private static final Duration LONGEST_PHASE = Duration.ofSeconds(60);
+  private static final Duration LONGEST_FIRST_MERGE = Duration.ofSeconds(120);
+  private static final Duration LONGEST_PHASE = Duration.ofSeconds(75);
   private static final Duration SHORTEST_PHASE = Duration.ofSeconds(20);
   private static final Duration LOOK = Duration.ofMillis(200);
   private static final int CALM_WINDOWS = 3;
@@ -73,7 +73,7 @@ final class Scenario {
    * @param second those of phase B
    */
   Report run(List<Domain> first, List<Domain> second) throws IOException, InterruptedException {
-    Manifest fullModel = active();
+    Manifest fullModel = awaitFirst();
     progress.step("phase A: " + names(first) + "; waiting for the first snapshot");
     Ended a = phase("A", first, () -> !active().id().equals(fullModel.id()), LONGEST_FIRST_MERGE);
     Manifest staticOnce = a.snapshot();
@@ -111,6 +111,14 @@ final class Scenario {
         remerges(),
         adapted.map(at -> (at - shifted) / 1e9).orElse(null),
         rollback);
+  }
+
+  /** The snapshot that stands for the full model, once the loop has published it. */
+  private Manifest awaitFirst() throws InterruptedException {
+    while (control().status().active().isEmpty()) {
+      TimeUnit.MILLISECONDS.sleep(LOOK.toMillis());
+    }
+    return active();
   }
 
   private Ended phase(String name, List<Domain> domains, BooleanSupplier settled, Duration longest)
