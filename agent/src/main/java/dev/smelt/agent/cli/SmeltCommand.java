@@ -24,10 +24,12 @@ import picocli.CommandLine.Spec;
     version = "smelt 0.1.0",
     subcommands = {
       HelpCommand.class,
-      PlanCommand.class,
       AblateCommand.class,
+      CompressCommand.class,
       EvaluateCommand.class,
-      TraceCommand.class
+      PlanCommand.class,
+      TraceCommand.class,
+      UpCommand.class
     })
 public final class SmeltCommand implements Runnable {
 
@@ -50,6 +52,7 @@ public final class SmeltCommand implements Runnable {
     for (Object command : furtherCommands) {
       commandLine.addSubcommand(command);
     }
+    commandLine.setCaseInsensitiveEnumValuesAllowed(true);
     commandLine.setExecutionExceptionHandler(
         (exception, failed, parsed) -> {
           PrintWriter err = failed.getErr();

@@ -42,16 +42,14 @@ public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) im
     for (MoeBlock block : groups.blocks()) {
       BlockMoments ofBlock = moments.apply(block);
       long neuronBytes = neuronBytes(groups, block);
-      groups.each(
-          block,
-          (group, merged) -> {
-            Key key = new Key(block.name(), group);
-            keys.add(key);
-            choices.put(
-                key,
-                new Choice(
-                    NeuronRanking.of(fit(groups, block, ofBlock, group, merged)), neuronBytes));
-          });
+      List<ActivationFit> fits = new ArrayList<>();
+      groups.each(block, (group, merged) -> fits.add(fit(groups, block, ofBlock, group, merged)));
+      List<NeuronRanking> rankings = fits.parallelStream().map(NeuronRanking::of).toList();
+      for (int group = 0; group < rankings.size(); group++) {
+        Key key = new Key(block.name(), group);
+        keys.add(key);
+        choices.put(key, new Choice(rankings.get(group), neuronBytes));
+      }
     }
     Map<Key, Integer> widths = widths(choices, keys);
     return new Narrower(groups, choices, widths);
