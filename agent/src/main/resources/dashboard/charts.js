@@ -155,6 +155,7 @@ export function axis(more = {}) {
 export function timeAxis() {
   return axis({
     space: 70,
+    size: 32,
     values: (plot, splits, index, space, step) =>
       splits.map((at) =>
         new Date(at * 1000).toLocaleTimeString("en-GB", step < 60 ? { hour: "2-digit", minute: "2-digit", second: "2-digit" } : { hour: "2-digit", minute: "2-digit" }),

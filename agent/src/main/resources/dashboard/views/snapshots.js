@@ -90,7 +90,7 @@ export function snapshots({ live, name, model }) {
         h(
           "span",
           { class: "snapshot-figures" },
-          h("span", { text: full ? "no experts merged" : bytes(snapshot.bytes) }),
+          h("span", { text: full ? "full" : bytes(snapshot.bytes) }),
           h("span", { class: "snapshot-note", text: Number.isFinite(loss) ? `${fixed(gate.candidate)} b/B (${loss >= 0 ? "+" : "−"}${fixed(Math.abs(loss))})` : full ? "" : "not gated" }),
         ),
       ),
@@ -99,8 +99,12 @@ export function snapshots({ live, name, model }) {
 
   function marks(id, refs) {
     const names = refs.filter((ref) => ref.snapshot === id).map((ref) => ref.name);
-    const served = model().status.served === id;
-    return [served ? h("span", { class: "mark served", text: "serving" }) : null, names.map((ref) => h("span", { class: `mark ${ref === "active" ? "active" : ""}`, text: ref }))];
+    const serving = model().status.served === id;
+    const first = [names.includes("active") ? "active" : null, serving ? "serving" : null].filter(Boolean).join(" · ");
+    return [
+      first ? h("span", { class: `mark ${serving ? "served" : "active"}`, text: first }) : null,
+      names.filter((ref) => ref !== "active").map((ref) => h("span", { class: "mark", text: ref })),
+    ];
   }
 
   function choose(id) {
