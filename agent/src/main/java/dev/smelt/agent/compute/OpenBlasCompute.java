@@ -1,0 +1,307 @@
+package dev.smelt.agent.compute;
+
+import static org.bytedeco.openblas.global.openblas.CblasNoTrans;
+import static org.bytedeco.openblas.global.openblas.CblasRowMajor;
+import static org.bytedeco.openblas.global.openblas.CblasTrans;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_dposv;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_sgesdd;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_ssyevd;
+import static org.bytedeco.openblas.global.openblas.LAPACK_COL_MAJOR;
+import static org.bytedeco.openblas.global.openblas.blas_set_num_threads;
+import static org.bytedeco.openblas.global.openblas.cblas_sgemm;
+import static org.bytedeco.openblas.global.openblas.cblas_sgemv;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.util.function.Consumer;
+import java.util.stream.IntStream;
+import org.bytedeco.javacpp.FloatPointer;
+
+/**
+ * {@link Compute} on OpenBLAS, the library that ND4J brings, called through its JavaCPP preset.
+ *
+ * <p>OpenBLAS itself is kept to one thread: its own threads wait by spinning, which on a machine
+ * that serves as well makes small products ten times slower. Large products are split here instead.
+ */
+final class OpenBlasCompute implements Compute {
+
+  private static final String PHYSICAL_LIMIT = "org.bytedeco.javacpp.maxPhysicalBytes";
+
+  static {
+    // JavaCPP would look up the process's size at each allocation, and count mapped checkpoints.
+    if (System.getProperty(PHYSICAL_LIMIT) == null) {
+      System.setProperty(PHYSICAL_LIMIT, "0");
+    }
+  }
+
+  static final Compute INSTANCE = new OpenBlasCompute();
+
+  /** Multiply-adds below which a product is not worth splitting. */
+  private static final long SPLIT_FROM = 1L << 24;
+
+  private final ThreadLocal<Scratch> inputs = ThreadLocal.withInitial(Scratch::new);
+  private final ThreadLocal<Scratch> outputs = ThreadLocal.withInitial(Scratch::new);
+
+  private OpenBlasCompute() {
+    blas_set_num_threads(1);
+  }
+
+  @Override
+  public void gemm(
+      Transpose ofA, Transpose ofB, float alpha, Matrix a, Matrix b, float beta, Matrix c) {
+    int m = ofA == Transpose.NO ? a.rows() : a.cols();
+    int inner = ofA == Transpose.NO ? a.cols() : a.rows();
+    int innerOfB = ofB == Transpose.NO ? b.rows() : b.cols();
+    int n = ofB == Transpose.NO ? b.cols() : b.rows();
+    if (inner != innerOfB || c.rows() != m || c.cols() != n) {
+      throw new IllegalArgumentException(
+          "the product of %d x %d and %d x %d does not fit %d x %d"
+              .formatted(m, inner, innerOfB, n, c.rows(), c.cols()));
+    }
+    if (m == 0 || n == 0) {
+      return;
+    }
+    // Copied once here: the preset would copy whole arrays in and out at each call.
+    try (FloatPointer left = new FloatPointer(Math.max(1L, a.values().length));
+        FloatPointer right = new FloatPointer(Math.max(1L, b.values().length));
+        FloatPointer result = new FloatPointer(c.values().length)) {
+      left.put(a.values(), 0, a.values().length);
+      right.put(b.values(), 0, b.values().length);
+      if (beta != 0f) {
+        result.put(c.values(), 0, c.values().length);
+      }
+      int bands = bands(m, (long) m * n * inner);
+      IntStream.range(0, bands)
+          .parallel()
+          .forEach(
+              band -> {
+                long from = (long) m * band / bands;
+                long to = (long) m * (band + 1) / bands;
+                long firstOfA = ofA == Transpose.NO ? from * a.cols() : from;
+                cblas_sgemm(
+                    CblasRowMajor,
+                    cblas(ofA),
+                    cblas(ofB),
+                    (int) (to - from),
+                    n,
+                    inner,
+                    alpha,
+                    left.getPointer(firstOfA),
+                    Math.max(1, a.cols()),
+                    right,
+                    Math.max(1, b.cols()),
+                    beta,
+                    result.getPointer(from * n),
+                    n);
+              });
+      result.get(c.values(), 0, c.values().length);
+    }
+  }
+
+  private static int bands(int rows, long multiplyAdds) {
+    if (multiplyAdds < SPLIT_FROM) {
+      return 1;
+    }
+    return Math.min(rows, Runtime.getRuntime().availableProcessors());
+  }
+
+  private static int cblas(Transpose transpose) {
+    return transpose == Transpose.NO ? CblasNoTrans : CblasTrans;
+  }
+
+  @Override
+  public SymmetricEigen symmetricEigen(Matrix symmetric) {
+    int n = requireSquare(symmetric);
+    if (n == 0) {
+      return new SymmetricEigen(new float[0], symmetric);
+    }
+    float[] vectors = symmetric.values().clone();
+    float[] values = new float[n];
+    // The lower triangle by rows is the upper triangle by columns.
+    check(
+        "the eigendecomposition",
+        LAPACKE_ssyevd(LAPACK_COL_MAJOR, (byte) 'V', (byte) 'U', n, vectors, n, values));
+    reverse(values);
+    float[] descending = new float[vectors.length];
+    for (int i = 0; i < n; i++) {
+      System.arraycopy(vectors, (n - 1 - i) * n, descending, i * n, n);
+    }
+    return new SymmetricEigen(values, new Matrix(n, n, descending));
+  }
+
+  private static void reverse(float[] values) {
+    for (int i = 0, j = values.length - 1; i < j; i++, j--) {
+      float swapped = values[i];
+      values[i] = values[j];
+      values[j] = swapped;
+    }
+  }
+
+  @Override
+  public Svd svd(Matrix matrix) {
+    int m = matrix.rows();
+    int n = matrix.cols();
+    int k = Math.min(m, n);
+    Matrix left = Matrix.zeros(m, k);
+    float[] singular = new float[k];
+    Matrix right = Matrix.zeros(k, n);
+    if (k > 0) {
+      // By columns the array is the transpose, whose factors come out exchanged and transposed.
+      check(
+          "the singular value decomposition",
+          LAPACKE_sgesdd(
+              LAPACK_COL_MAJOR,
+              (byte) 'S',
+              n,
+              m,
+              matrix.values().clone(),
+              n,
+              singular,
+              right.values(),
+              n,
+              left.values(),
+              k));
+    }
+    return new Svd(left, singular, right);
+  }
+
+  @Override
+  public Matrix solveRidge(Matrix cross, Matrix gram, double ridge) {
+    int n = requireSquare(gram);
+    if (cross.cols() != n) {
+      throw new IllegalArgumentException(
+          "%d columns of targets don't fit a gram matrix of %d".formatted(cross.cols(), n));
+    }
+    if (n == 0 || cross.rows() == 0) {
+      return cross.copy();
+    }
+    double[] system = widen(gram.values());
+    for (int i = 0; i < n; i++) {
+      system[i * n + i] += ridge;
+    }
+    double[] solution = widen(cross.values());
+    int info = LAPACKE_dposv(LAPACK_COL_MAJOR, (byte) 'U', n, cross.rows(), system, n, solution, n);
+    if (info > 0) {
+      throw new ArithmeticException(
+          "the ridge system is not positive definite at row " + info + ": raise the ridge");
+    }
+    check("the ridge system", info);
+    float[] narrowed = new float[solution.length];
+    for (int i = 0; i < narrowed.length; i++) {
+      narrowed[i] = (float) solution[i];
+    }
+    return new Matrix(cross.rows(), n, narrowed);
+  }
+
+  private static double[] widen(float[] values) {
+    double[] wide = new double[values.length];
+    for (int i = 0; i < wide.length; i++) {
+      wide[i] = values[i];
+    }
+    return wide;
+  }
+
+  private static int requireSquare(Matrix matrix) {
+    if (matrix.rows() != matrix.cols()) {
+      throw new IllegalArgumentException(
+          "a %d x %d matrix is not symmetric".formatted(matrix.rows(), matrix.cols()));
+    }
+    return matrix.rows();
+  }
+
+  private static void check(String what, int info) {
+    if (info < 0) {
+      throw new IllegalArgumentException(what + " was given a NaN (LAPACK info " + info + ")");
+    }
+    if (info > 0) {
+      throw new ArithmeticException(what + " did not converge (LAPACK info " + info + ")");
+    }
+  }
+
+  @Override
+  public Weights weights(int rows, int cols, Consumer<FloatBuffer> fill) {
+    long bytes = (long) rows * cols * Float.BYTES;
+    if (bytes > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException("weights of %d x %d are over 2 GiB".formatted(rows, cols));
+    }
+    FloatBuffer buffer = direct(rows * cols);
+    fill.accept(buffer.duplicate());
+    return new NativeWeights(rows, cols, new FloatPointer(buffer));
+  }
+
+  /** The pointer keeps its direct buffer alive; the buffer's cleaner frees the memory. */
+  private record NativeWeights(int rows, int cols, FloatPointer pointer) implements Weights {}
+
+  @Override
+  public void project(Weights weights, int samples, float[] x, float[] y) {
+    if (!(weights instanceof NativeWeights w)) {
+      throw new IllegalArgumentException("these weights belong to another compute");
+    }
+    int in = w.cols();
+    int out = w.rows();
+    if ((long) samples * in > x.length || (long) samples * out > y.length) {
+      throw new IllegalArgumentException(
+          "%d samples through %d x %d don't fit arrays of %d and %d"
+              .formatted(samples, out, in, x.length, y.length));
+    }
+    if (samples == 0 || out == 0) {
+      return;
+    }
+    Scratch input = inputs.get().holding(samples * in);
+    Scratch output = outputs.get().holding(samples * out);
+    input.buffer.put(0, x, 0, samples * in);
+    if (samples == 1) {
+      cblas_sgemv(
+          CblasRowMajor,
+          CblasNoTrans,
+          out,
+          in,
+          1f,
+          w.pointer,
+          in,
+          input.pointer,
+          1,
+          0f,
+          output.pointer,
+          1);
+    } else {
+      cblas_sgemm(
+          CblasRowMajor,
+          CblasNoTrans,
+          CblasTrans,
+          samples,
+          out,
+          in,
+          1f,
+          input.pointer,
+          in,
+          w.pointer,
+          in,
+          0f,
+          output.pointer,
+          out);
+    }
+    output.buffer.get(0, y, 0, samples * out);
+  }
+
+  /** Native memory of one thread that grows to the largest product it has seen. */
+  private static final class Scratch {
+    private FloatBuffer buffer = direct(0);
+    private FloatPointer pointer = new FloatPointer(buffer);
+
+    Scratch holding(int count) {
+      if (buffer.capacity() < count) {
+        buffer = direct(Math.max(count, Math.min(2 * buffer.capacity(), 1 << 20)));
+        pointer = new FloatPointer(buffer);
+      }
+      return this;
+    }
+  }
+
+  private static FloatBuffer direct(int count) {
+    return ByteBuffer.allocateDirect(count * Float.BYTES)
+        .order(ByteOrder.nativeOrder())
+        .asFloatBuffer();
+  }
+}

@@ -1,0 +1,170 @@
+package dev.smelt.agent.control;
+
+import com.fasterxml.jackson.annotation.JsonSubTypes;
+import com.fasterxml.jackson.annotation.JsonTypeInfo;
+import java.time.Instant;
+
+/**
+ * Where the control loop of a model stands. Only the legal transitions exist, as methods.
+ *
+ * <p>{@link Activating} is the one state in which the engine and the store may disagree; it is on
+ * disk before the engine is touched, so that a restart knows what to set right.
+ */
+@JsonTypeInfo(use = JsonTypeInfo.Id.NAME, property = "state")
+@JsonSubTypes({
+  @JsonSubTypes.Type(value = LoopState.Observing.class, name = "observing"),
+  @JsonSubTypes.Type(value = LoopState.AwaitingApproval.class, name = "awaiting-approval"),
+  @JsonSubTypes.Type(value = LoopState.Planning.class, name = "planning"),
+  @JsonSubTypes.Type(value = LoopState.Compressing.class, name = "compressing"),
+  @JsonSubTypes.Type(value = LoopState.Gating.class, name = "gating"),
+  @JsonSubTypes.Type(value = LoopState.Publishing.class, name = "publishing"),
+  @JsonSubTypes.Type(value = LoopState.Activating.class, name = "activating"),
+  @JsonSubTypes.Type(value = LoopState.Canary.class, name = "canary"),
+  @JsonSubTypes.Type(value = LoopState.RolledBack.class, name = "rolled-back"),
+  @JsonSubTypes.Type(value = LoopState.Paused.class, name = "paused"),
+  @JsonSubTypes.Type(value = LoopState.Degraded.class, name = "degraded")
+})
+public sealed interface LoopState {
+
+  /** When the loop came here. */
+  Instant since();
+
+  /** Watching the traffic. */
+  record Observing(Instant since) implements LoopState {
+    Planning plan(Instant now, Trigger trigger, String reason) {
+      return new Planning(now, trigger, reason);
+    }
+
+    AwaitingApproval propose(Instant now, Trigger trigger, String reason) {
+      return new AwaitingApproval(now, trigger, reason);
+    }
+
+    Paused pause(Instant now, String who, String why) {
+      return new Paused(now, who, why);
+    }
+
+    Activating activate(Instant now, String from, String to, String reason) {
+      return new Activating(now, from, to, reason);
+    }
+
+    Degraded degrade(Instant now, String reason) {
+      return new Degraded(now, reason);
+    }
+  }
+
+  /** A re-merge is wanted and a person has to say yes. */
+  record AwaitingApproval(Instant since, Trigger trigger, String reason) implements LoopState {
+    Planning approve(Instant now) {
+      return new Planning(now, trigger, reason);
+    }
+
+    Observing reject(Instant now) {
+      return new Observing(now);
+    }
+  }
+
+  /** Choosing dominant experts and groups. */
+  record Planning(Instant since, Trigger trigger, String reason) implements LoopState {
+    Compressing compress(Instant now) {
+      return new Compressing(now, trigger, reason);
+    }
+
+    Observing abandon(Instant now) {
+      return new Observing(now);
+    }
+  }
+
+  /** Merging and factoring, layer by layer, into a staging folder. */
+  record Compressing(Instant since, Trigger trigger, String reason) implements LoopState {
+    Gating gate(Instant now) {
+      return new Gating(now, trigger, reason);
+    }
+
+    Observing abandon(Instant now) {
+      return new Observing(now);
+    }
+  }
+
+  /** Scoring the candidate on held-out text. */
+  record Gating(Instant since, Trigger trigger, String reason) implements LoopState {
+    Publishing publish(Instant now) {
+      return new Publishing(now, trigger, reason);
+    }
+
+    Observing refuse(Instant now) {
+      return new Observing(now);
+    }
+  }
+
+  /** Writing the candidate to the store. */
+  record Publishing(Instant since, Trigger trigger, String reason) implements LoopState {
+    Activating activate(Instant now, String from, String to) {
+      return new Activating(now, from, to, reason);
+    }
+
+    Observing abandon(Instant now) {
+      return new Observing(now);
+    }
+  }
+
+  /**
+   * Making the engine serve another snapshot.
+   *
+   * @param from the snapshot that {@code active} names until the engine serves the other
+   * @param to the snapshot on its way
+   */
+  record Activating(Instant since, String from, String to, String reason) implements LoopState {
+    Canary watch(Instant now, Instant until) {
+      return new Canary(now, from, to, until);
+    }
+
+    RolledBack settleOnEarlier(Instant now) {
+      return new RolledBack(now, from, to, reason);
+    }
+
+    Observing keepOld(Instant now) {
+      return new Observing(now);
+    }
+
+    Degraded lose(Instant now, String what) {
+      return new Degraded(now, what);
+    }
+  }
+
+  /** Watching the new snapshot against the one before it. */
+  record Canary(Instant since, String previous, String snapshot, Instant until)
+      implements LoopState {
+    Observing keep(Instant now) {
+      return new Observing(now);
+    }
+
+    Activating takeBack(Instant now, String reason) {
+      return new Activating(now, snapshot, previous, reason);
+    }
+  }
+
+  /** An earlier snapshot serves again. */
+  record RolledBack(Instant since, String from, String to, String reason) implements LoopState {
+    Observing resume(Instant now) {
+      return new Observing(now);
+    }
+  }
+
+  /** A person has stopped the loop; the tap goes on. */
+  record Paused(Instant since, String who, String why) implements LoopState {
+    Observing resume(Instant now) {
+      return new Observing(now);
+    }
+
+    Activating activate(Instant now, String from, String to, String reason) {
+      return new Activating(now, from, to, reason);
+    }
+  }
+
+  /** Something outside is missing or its outcome unknown; the loop sets it right before acting. */
+  record Degraded(Instant since, String reason) implements LoopState {
+    Observing recover(Instant now) {
+      return new Observing(now);
+    }
+  }
+}

@@ -1,0 +1,121 @@
+package dev.smelt.agent.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.smelt.agent.config.PolicySettings.Mode;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ConfigFileTest {
+
+  private static final String SMALLEST =
+      """
+      models:
+        - name: m
+          checkpoint: checkpoints/m
+          engine: {urls: ["http://127.0.0.1:8001"], dialect: sglang}
+      """;
+
+  @TempDir Path folder;
+
+  @Test
+  void shouldPinEveryDefault() {
+    SmeltConfig config = ConfigFile.parse(SMALLEST);
+    ModelSettings model = config.models().get(0);
+
+    assertThat(config.data()).isEqualTo(Path.of("data"));
+    assertThat(config.kafka().embedded()).isTrue();
+    assertThat(config.kafka().replication()).isEqualTo(1);
+    assertThat(config.streams().applicationId()).isEqualTo("smelt");
+    assertThat(config.streams().window()).isEqualTo(Duration.ofSeconds(10));
+    assertThat(config.streams().grace()).isEqualTo(Duration.ofSeconds(5));
+    assertThat(config.streams().halfLife()).isEqualTo(Duration.ofMinutes(5));
+    assertThat(config.streams().drift().settings())
+        .isEqualTo(dev.smelt.streams.drift.DriftSettings.DEFAULT);
+    assertThat(config.api().host()).isEqualTo("127.0.0.1");
+    assertThat(config.api().port()).isEqualTo(7070);
+    assertThat(config.api().tokens()).isEmpty();
+    assertThat(config.management().host()).isEqualTo("127.0.0.1");
+    assertThat(config.management().port()).isEqualTo(7071);
+    assertThat(model.proxy().host()).isEqualTo("127.0.0.1");
+    assertThat(model.proxy().port()).isEqualTo(8000);
+    assertThat(model.proxy().share()).isEqualTo(0.1);
+    assertThat(model.engine().format()).isEqualTo(EngineSettings.ExportFormat.EXPANDED);
+    assertThat(model.engine().timeout()).isEqualTo(Duration.ofMinutes(2));
+    assertThat(model.compression().strategy()).isEqualTo("m-smoe");
+    assertThat(model.compression().averageGroups()).isNull();
+    assertThat(model.compression().similarity()).isEqualTo("co-activation");
+    assertThat(model.compression().align()).isEqualTo("dominant");
+    assertThat(model.policy().mode()).isEqualTo(Mode.OBSERVE);
+    assertThat(model.policy().consecutiveWindows()).isEqualTo(3);
+    assertThat(model.policy().coolDown()).isEqualTo(Duration.ofMinutes(10));
+    assertThat(model.policy().minimumTokens()).isEqualTo(20_000);
+    assertThat(model.policy().maximumPerDay()).isEqualTo(24);
+    assertThat(model.policy().every()).isNull();
+    assertThat(model.gate().texts()).isEmpty();
+    assertThat(model.gate().bytesPerText()).isEqualTo(16_384);
+    assertThat(model.gate().maximumLoss()).isEqualTo(0.5);
+    assertThat(model.gate().minimumGain()).isEqualTo(0.0);
+  }
+
+  @Test
+  void shouldTakeRelativePathsFromTheFoldersOfTheFile() throws Exception {
+    Path file = Files.writeString(folder.resolve("smelt.yaml"), SMALLEST);
+
+    SmeltConfig config = ConfigFile.read(file);
+
+    assertThat(config.data()).isEqualTo(folder.resolve("data"));
+    assertThat(config.models().get(0).checkpoint()).isEqualTo(folder.resolve("checkpoints/m"));
+    assertThat(config.models().get(0).engine().urls())
+        .containsExactly(URI.create("http://127.0.0.1:8001"));
+  }
+
+  @Test
+  void shouldNameTheSettingThatCannotWork() {
+    assertThatThrownBy(() -> ConfigFile.parse(SMALLEST + "    policy: {consecutiveWindows: 0}\n"))
+        .hasMessage("models[0].policy.consecutiveWindows: use 1 to 1000");
+  }
+
+  @Test
+  void shouldListTheKnownSettingsForAnUnknownOne() {
+    assertThatThrownBy(() -> ConfigFile.parse(SMALLEST + "kafak: {}\n"))
+        .hasMessageStartingWith("kafak: no such setting; the known ones are [api, data, kafka,");
+  }
+
+  @Test
+  void shouldRefuseADurationWithoutUnit() {
+    assertThatThrownBy(() -> ConfigFile.parse(SMALLEST + "streams: {window: 10}\n"))
+        .hasMessage("streams.window: '10' is no duration; write 250ms, 10s, 5m, 2h or 1d");
+  }
+
+  @Test
+  void shouldRefuseAnOpenAddressWithoutToken() {
+    assertThatThrownBy(() -> ConfigFile.parse(SMALLEST + "api: {host: 0.0.0.0}\n"))
+        .hasMessage(
+            "api.host: '0.0.0.0' is open to other machines; configure a token or use 127.0.0.1");
+  }
+
+  @Test
+  void shouldRefuseAnEmptyFile() {
+    assertThatThrownBy(() -> ConfigFile.parse("")).hasMessageContaining("name at least one model");
+  }
+
+  @Test
+  void shouldRefuseTwoModelsOfOneName() {
+    assertThatThrownBy(
+            () ->
+                ConfigFile.parse(
+                    SMALLEST
+                        + """
+                          - name: m
+                            checkpoint: other
+                            engine: {urls: ["http://127.0.0.1:8002"], dialect: vllm}
+                        """))
+        .hasMessage("models: two models are called 'm'");
+  }
+}

@@ -1,0 +1,106 @@
+package dev.smelt.agent.control;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.smelt.agent.config.PolicySettings;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+class PolicyTest {
+
+  private static final Instant NOW = Instant.parse("2026-01-01T12:00:00Z");
+  private static final PolicySettings SETTINGS =
+      new PolicySettings(null, 3, Duration.ofMinutes(10), 1_000L, 5, null);
+
+  @Test
+  void shouldWaitForEvidenceBeforeAnythingElse() {
+    Decision decision = Policy.decide(evidence(999, false, 0.9, 9, null, 0), SETTINGS);
+
+    assertThat(decision).isInstanceOf(Decision.CheckAgain.class);
+    assertThat(decision.reason()).isEqualTo("evidence: 999 of 1,000 tokens");
+  }
+
+  @Test
+  void shouldMergeFirstWhenNothingIsCompressed() {
+    Decision decision = Policy.decide(evidence(2_000, false, null, 0, null, 0), SETTINGS);
+
+    assertThat(decision)
+        .isInstanceOfSatisfying(
+            Decision.Remerge.class,
+            remerge -> assertThat(remerge.trigger()).isEqualTo(Trigger.FIRST));
+  }
+
+  @Test
+  void shouldIgnoreDriftUnderTheThreshold() {
+    Decision decision = Policy.decide(evidence(2_000, true, 0.08, 0, null, 1), SETTINGS);
+
+    assertThat(decision)
+        .isEqualTo(new Decision.Ignore("drift 0.080 under 0.120; evidence 0 of 3 windows"));
+  }
+
+  @Test
+  void shouldCheckAgainUntilEnoughWindowsInARowAreBreached() {
+    Decision decision = Policy.decide(evidence(2_000, true, 0.3, 2, null, 1), SETTINGS);
+
+    assertThat(decision).isInstanceOf(Decision.CheckAgain.class);
+    assertThat(decision.reason()).contains("evidence 2 of 3 windows");
+  }
+
+  @Test
+  void shouldMergeAnewWhenEnoughWindowsInARowAreBreached() {
+    Decision decision = Policy.decide(evidence(2_000, true, 0.3, 3, null, 1), SETTINGS);
+
+    assertThat(decision)
+        .isInstanceOfSatisfying(
+            Decision.Remerge.class,
+            remerge -> assertThat(remerge.trigger()).isEqualTo(Trigger.DRIFT));
+  }
+
+  @Test
+  void shouldCoolDownAfterARemerge() {
+    Decision decision =
+        Policy.decide(evidence(2_000, true, 0.3, 3, NOW.minusSeconds(540), 1), SETTINGS);
+
+    assertThat(decision)
+        .isEqualTo(new Decision.CheckAgain(Duration.ofSeconds(60), "cooling down for 60s more"));
+  }
+
+  @Test
+  void shouldStopForTheDayAtTheCap() {
+    Decision decision = Policy.decide(evidence(2_000, true, 0.3, 3, null, 5), SETTINGS);
+
+    assertThat(decision).isInstanceOf(Decision.Ignore.class);
+    assertThat(decision.reason()).contains("policy.maximumPerDay");
+  }
+
+  @Test
+  void shouldMergeOnScheduleWithoutDrift() {
+    PolicySettings daily =
+        new PolicySettings(null, 3, Duration.ZERO, 1_000L, 5, Duration.ofHours(24));
+
+    Decision due =
+        Policy.decide(evidence(2_000, true, 0.0, 0, NOW.minus(Duration.ofHours(24)), 0), daily);
+    Decision early =
+        Policy.decide(evidence(2_000, true, 0.0, 0, NOW.minus(Duration.ofHours(23)), 1), daily);
+
+    assertThat(due)
+        .isInstanceOfSatisfying(
+            Decision.Remerge.class,
+            remerge -> assertThat(remerge.trigger()).isEqualTo(Trigger.SCHEDULE));
+    assertThat(early).isInstanceOf(Decision.Ignore.class);
+  }
+
+  private static Evidence evidence(
+      double tokens, boolean compressed, Double drift, int breached, Instant last, int today) {
+    return new Evidence(
+        NOW,
+        tokens,
+        compressed,
+        Optional.ofNullable(drift).map(value -> new Evidence.Drift(value, 0.12)),
+        breached,
+        Optional.ofNullable(last),
+        today);
+  }
+}
