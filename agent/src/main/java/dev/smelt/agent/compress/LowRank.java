@@ -66,6 +66,13 @@ record LowRank(Matrix left, Matrix right) {
     return left.cols();
   }
 
+  /** {@code W - U V}. */
+  Matrix residual(Compute compute, Matrix weight) {
+    Matrix residual = weight.copy();
+    compute.gemm(Transpose.NO, Transpose.NO, -1f, left, right, 1f, residual);
+    return residual;
+  }
+
   Matrix product(Compute compute) {
     return compute.multiply(left, right);
   }

@@ -1,36 +1,36 @@
 package dev.smelt.agent.plan;
 
-import dev.smelt.agent.statistics.LayerUsage;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
+import dev.smelt.streams.usage.UsageStatistics;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Function;
-import java.util.stream.Collectors;
 
 /** Makes a plan from the usage of a checkpoint's MoE blocks. */
 public final class Planner {
 
   private final Checkpoint checkpoint;
-  private final Map<String, LayerUsage> usage;
+  private final Map<String, ? extends UsageStatistics> usage;
   private final PlanOptions options;
 
-  private Planner(Checkpoint checkpoint, List<LayerUsage> usage, PlanOptions options) {
+  private Planner(
+      Checkpoint checkpoint, Map<String, ? extends UsageStatistics> usage, PlanOptions options) {
     this.checkpoint = checkpoint;
-    this.usage = usage.stream().collect(Collectors.toMap(LayerUsage::block, Function.identity()));
+    this.usage = Map.copyOf(usage);
     this.options = options;
   }
 
   /**
    * The plan for every MoE block of the checkpoint.
    *
-   * @param usage one entry per MoE block, in any order
+   * @param usage by block name, one entry per MoE block
    * @throws PlanException if a block has no usage or one of another shape, if the similarity or the
    *     strategy needs statistics that are not there, or if the budget is outside the possible
    */
-  public static Plan plan(Checkpoint checkpoint, List<LayerUsage> usage, PlanOptions options) {
+  public static Plan plan(
+      Checkpoint checkpoint, Map<String, ? extends UsageStatistics> usage, PlanOptions options) {
     return new Planner(checkpoint, usage, options).plan();
   }
 
@@ -40,22 +40,21 @@ public final class Planner {
       throw new PlanException(
           checkpoint.directory() + ": the checkpoint has no MoE block to plan for");
     }
-    List<LayerUsage> ofBlocks = blocks.stream().map(this::usageOf).toList();
+    List<? extends UsageStatistics> ofBlocks = blocks.stream().map(this::usageOf).toList();
     int[] groups =
         options
             .budget()
-            .groups(ofBlocks.stream().map(LayerUsage::frequency).toList(), options.averageGroups());
+            .groups(
+                ofBlocks.stream().map(UsageStatistics::frequency).toList(),
+                options.averageGroups());
     List<LayerPlan> layers = new ArrayList<>();
     for (int layer = 0; layer < groups.length; layer++) {
       MoeBlock block = blocks.get(layer);
+      UsageStatistics ofBlock = ofBlocks.get(layer);
       layers.add(
           options
               .strategy()
-              .layer(
-                  ofBlocks.get(layer),
-                  groups[layer],
-                  block.topK(),
-                  ofLayer -> similarity(block, ofLayer)));
+              .layer(block.name(), ofBlock, groups[layer], () -> similarity(block, ofBlock)));
     }
     return new Plan(
         checkpoint.name(),
@@ -66,8 +65,8 @@ public final class Planner {
         layers);
   }
 
-  private LayerUsage usageOf(MoeBlock block) {
-    LayerUsage found = usage.get(block.name());
+  private UsageStatistics usageOf(MoeBlock block) {
+    UsageStatistics found = usage.get(block.name());
     if (found == null) {
       throw new PlanException(
           "the statistics have nothing for %s of %s; they are of another model or incomplete"
@@ -78,46 +77,51 @@ public final class Planner {
           "%s: the statistics count %d experts, the checkpoint %s has %d"
               .formatted(block.name(), found.experts(), checkpoint.directory(), block.experts()));
     }
-    return found;
+    for (int expert = 0; expert < found.experts(); expert++) {
+      if (found.coActivation(expert, expert) > 0) {
+        return found;
+      }
+    }
+    throw new PlanException(
+        block.name()
+            + ": no token was routed to any expert; give statistics of traffic that reaches every"
+            + " layer");
   }
 
-  private SimilarityMatrix similarity(MoeBlock block, LayerUsage ofLayer) {
+  private SimilarityMatrix similarity(MoeBlock block, UsageStatistics ofLayer) {
     int experts = block.experts();
     return SimilarityMatrix.ofGram(
         experts,
         switch (options.similarity()) {
-          case ROUTER_LOGITS ->
-              ofLayer
-                  .logitGram()
-                  .orElseThrow(() -> missing(block, "router logits", Similarity.CO_ACTIVATION));
+          case ROUTER_LOGITS -> ofLayer.logitGram().orElseThrow(() -> noLogits(block));
           case CO_ACTIVATION -> coActivation(block, ofLayer);
           case ROUTER_WEIGHT -> Grams.ofRows(experts, checkpoint.floats(block.routerWeight()));
           case WEIGHT -> weightGram(block);
         });
   }
 
-  private double[] coActivation(MoeBlock block, LayerUsage ofLayer) {
+  private double[] coActivation(MoeBlock block, UsageStatistics ofLayer) {
     if (block.topK() == 1) {
       throw new PlanException(
           block.name()
               + ": a top-1 router never chooses two experts together; use --similarity"
               + " router-logits, router-weight or weight");
     }
-    double[] gram =
-        ofLayer
-            .coActivation()
-            .orElseThrow(() -> missing(block, "co-activation", Similarity.ROUTER_WEIGHT))
-            .clone();
-    for (int expert = 0; expert < block.experts(); expert++) {
-      gram[expert * block.experts() + expert] = ofLayer.counts()[expert];
+    int experts = block.experts();
+    double[] gram = new double[experts * experts];
+    for (int i = 0; i < experts; i++) {
+      for (int j = 0; j < experts; j++) {
+        gram[i * experts + j] = ofLayer.coActivation(i, j);
+      }
     }
     return gram;
   }
 
-  private PlanException missing(MoeBlock block, String what, Similarity instead) {
+  private static PlanException noLogits(MoeBlock block) {
     return new PlanException(
-        "%s: --similarity %s needs %s, which these statistics lack; choose for example --similarity %s"
-            .formatted(block.name(), options.similarity(), what, instead));
+        block.name()
+            + ": --similarity router-logits needs router logits, which these statistics lack;"
+            + " choose co-activation, router-weight or weight");
   }
 
   private double[] weightGram(MoeBlock block) {

@@ -1,9 +1,10 @@
 package dev.smelt.agent.plan;
 
-import dev.smelt.agent.statistics.LayerUsage;
+import dev.smelt.streams.usage.UsageStatistics;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
-import java.util.function.Function;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
@@ -12,22 +13,25 @@ public enum Strategy {
   /** The paper: groups around the most used experts, averages weighted by frequency. */
   M_SMOE("m-smoe") {
     @Override
-    LayerPlan layer(LayerUsage usage, int groups, int topK, SimilaritySource similarity) {
-      return grouped(usage, usage.frequency(), groups, similarity);
+    LayerPlan layer(
+        String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity) {
+      return grouped(block, usage.frequency(), groups, similarity.get());
     }
   },
   /** As {@link #M_SMOE}; its merged experts are factored afterwards. */
   MC_SMOE("mc-smoe") {
     @Override
-    LayerPlan layer(LayerUsage usage, int groups, int topK, SimilaritySource similarity) {
-      return grouped(usage, usage.frequency(), groups, similarity);
+    LayerPlan layer(
+        String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity) {
+      return grouped(block, usage.frequency(), groups, similarity.get());
     }
   },
   /** Keeps the most used experts; the router may no longer choose the others. */
   FREQUENCY_PRUNE("frequency-prune") {
     @Override
-    LayerPlan layer(LayerUsage usage, int groups, int topK, SimilaritySource similarity) {
-      return pruned(usage, usage.frequency(), Math.max(groups, topK));
+    LayerPlan layer(
+        String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity) {
+      return pruned(block, usage, usage.frequency(), groups);
     }
 
     @Override
@@ -42,8 +46,43 @@ public enum Strategy {
    */
   REAP("reap") {
     @Override
-    LayerPlan layer(LayerUsage usage, int groups, int topK, SimilaritySource similarity) {
-      return pruned(usage, saliency(usage), Math.max(groups, topK));
+    LayerPlan layer(
+        String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity) {
+      return pruned(block, usage, saliency(block, usage), groups);
+    }
+
+    @Override
+    boolean forms() {
+      return false;
+    }
+  },
+  /**
+   * Groups around the most salient experts, filled up one after the other, so that most experts
+   * stay alone and few groups are large; averages weighted by saliency (after REAM). Needs output
+   * norms.
+   */
+  REAM("ream") {
+    @Override
+    LayerPlan layer(
+        String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity) {
+      double[] saliency = saliency(block, usage);
+      Grouping grouping = Grouping.filling(groups, REAM_GROUP, saliency, similarity.get());
+      return new LayerPlan(
+          block,
+          LayerPlan.list(grouping.dominant()),
+          LayerPlan.list(grouping.labels()),
+          LayerPlan.list(saliency),
+          LayerPlan.list(usage.frequency()));
+    }
+  },
+  /** Every expert stays its own group; what it needs of its neurons is decided by its moments. */
+  SMELT("smelt") {
+    @Override
+    LayerPlan layer(
+        String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity) {
+      List<Integer> each = IntStream.range(0, usage.experts()).boxed().toList();
+      List<Double> frequency = LayerPlan.list(usage.frequency());
+      return new LayerPlan(block, each, each, frequency, frequency);
     }
 
     @Override
@@ -52,32 +91,41 @@ public enum Strategy {
     }
   };
 
+  /** The most experts that REAM puts into one group. */
+  private static final int REAM_GROUP = 16;
+
   private final String label;
 
   Strategy(String label) {
     this.label = label;
   }
 
-  interface SimilaritySource extends Function<LayerUsage, SimilarityMatrix> {}
-
-  abstract LayerPlan layer(LayerUsage usage, int groups, int topK, SimilaritySource similarity);
+  /**
+   * @param groups the layer's share of the budget
+   * @param similarity is asked only by strategies that form groups
+   */
+  abstract LayerPlan layer(
+      String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity);
 
   boolean forms() {
     return true;
   }
 
   private static LayerPlan grouped(
-      LayerUsage usage, double[] weights, int groups, SimilaritySource similarity) {
-    Grouping grouping = Grouping.around(groups, weights, similarity.apply(usage));
+      String block, double[] frequency, int groups, SimilarityMatrix similarity) {
+    Grouping grouping = Grouping.around(groups, frequency, similarity);
     return new LayerPlan(
-        usage.block(),
+        block,
         LayerPlan.list(grouping.dominant()),
         LayerPlan.list(grouping.labels()),
-        LayerPlan.list(weights),
-        LayerPlan.list(usage.frequency()));
+        LayerPlan.list(frequency),
+        LayerPlan.list(frequency));
   }
 
-  private static LayerPlan pruned(LayerUsage usage, double[] saliency, int kept) {
+  /** A router that picks k experts must have k to pick from. */
+  private static LayerPlan pruned(
+      String block, UsageStatistics usage, double[] saliency, int groups) {
+    int kept = Math.max(groups, usage.topK());
     int[] order = Grouping.byFallingFrequency(saliency);
     int[] labels = new int[order.length];
     Arrays.fill(labels, LayerPlan.MASKED);
@@ -85,21 +133,21 @@ public enum Strategy {
       labels[order[group]] = group;
     }
     return new LayerPlan(
-        usage.block(),
+        block,
         LayerPlan.list(Arrays.copyOf(order, kept)),
         LayerPlan.list(labels),
         LayerPlan.list(usage.frequency()),
         LayerPlan.list(usage.frequency()));
   }
 
-  private static double[] saliency(LayerUsage usage) {
+  private static double[] saliency(String block, UsageStatistics usage) {
     double[] norms =
         usage
             .outputNorm()
             .orElseThrow(
                 () ->
                     new PlanException(
-                        usage.block()
+                        block
                             + ": reap needs output norms, which these statistics lack; record them"
                             + " with smelt trace --moments or choose frequency-prune"));
     double total = Arrays.stream(norms).sum();

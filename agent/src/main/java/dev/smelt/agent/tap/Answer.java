@@ -85,6 +85,15 @@ final class Answer {
     }
   }
 
+  boolean carriesExperts() {
+    return !experts.isEmpty();
+  }
+
+  /** The answer as the engine wrote it. */
+  byte[] untouched() {
+    return json;
+  }
+
   /**
    * The payloads found, one for each choice that carries one.
    *

@@ -38,7 +38,7 @@ final class NpyDecoder {
   /** Decodes bytes that {@link #recognizes} accepts. */
   static RoutedExperts decode(byte[] bytes) throws PayloadException {
     ByteBuffer source = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
-    String header = header(source);
+    String header = header(bytes, source);
     Matcher descr = find(DESCR, header, "descr");
     boolean columnMajor = find(ORDER, header, "fortran_order").group(1).equals("True");
     Matcher shape = SHAPE.matcher(header);
@@ -60,7 +60,7 @@ final class NpyDecoder {
         tokens, layers, topK, columnMajor ? rowMajor(ids, tokens, layers, topK) : ids);
   }
 
-  private static String header(ByteBuffer source) throws PayloadException {
+  private static String header(byte[] bytes, ByteBuffer source) throws PayloadException {
     if (source.remaining() < MAGIC.length + 4) {
       throw new PayloadException(TapFault.TRUNCATED, "no complete .npy header");
     }
@@ -80,8 +80,7 @@ final class NpyDecoder {
     if (length > source.remaining()) {
       throw new PayloadException(TapFault.TRUNCATED, ".npy header ends early");
     }
-    String header =
-        new String(source.array(), source.position(), length, StandardCharsets.UTF_8).strip();
+    String header = new String(bytes, source.position(), length, StandardCharsets.UTF_8).strip();
     source.position(source.position() + length);
     if (!header.startsWith("{") || !header.endsWith("}")) {
       throw new PayloadException(TapFault.MALFORMED, ".npy header is not a dictionary");

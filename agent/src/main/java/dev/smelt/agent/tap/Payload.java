@@ -1,5 +1,7 @@
 package dev.smelt.agent.tap;
 
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.Optional;
 
@@ -11,9 +13,19 @@ import java.util.Optional;
  *     .npy}, which says its own
  * @param rows rows that the answer's token counts imply, negative where they do not tell
  */
+@SuppressWarnings("ArrayRecordComponent") // compared by nobody, copied by nobody
 record Payload(byte[] base64, Optional<String> elementType, int rows) {
 
   static final int UNKNOWN_ROWS = -1;
+
+  /** How the magic of a {@code .npy} file begins in base64. */
+  private static final byte[] NPY_BASE64 = "k05VTVBZ".getBytes(StandardCharsets.US_ASCII);
+
+  /** Whether this is vLLM's form. */
+  boolean isNpy() {
+    return base64.length >= NPY_BASE64.length
+        && Arrays.equals(base64, 0, NPY_BASE64.length, NPY_BASE64, 0, NPY_BASE64.length);
+  }
 
   /** Decodes either engine's form; a {@code .npy} file announces itself. */
   RoutedExperts decode(TappedModel model) throws PayloadException {

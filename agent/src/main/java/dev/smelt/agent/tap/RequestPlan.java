@@ -13,12 +13,14 @@ import java.util.Optional;
  * rewritten, only spliced: everything that the client wrote reaches the engine byte for byte.
  *
  * @param wish what the client says about routed experts
+ * @param streams whether the answer is to come as server-sent events
  * @param startLength tokens at the start of the prompt whose routing the client leaves out, if it
  *     says so
  * @param insertAt offset just behind the opening brace
  * @param empty whether the object has no member
  */
-record RequestPlan(Wish wish, Optional<Integer> startLength, int insertAt, boolean empty) {
+record RequestPlan(
+    Wish wish, boolean streams, Optional<Integer> startLength, int insertAt, boolean empty) {
 
   /** What a client says about routed experts. */
   enum Wish {
@@ -40,6 +42,7 @@ record RequestPlan(Wish wish, Optional<Integer> startLength, int insertAt, boole
       int insertAt = (int) parser.currentLocation().getByteOffset();
       Wish wish = Wish.SILENT;
       Optional<Integer> startLength = Optional.empty();
+      boolean streams = false;
       boolean empty = true;
       while (parser.nextToken() == JsonToken.FIELD_NAME) {
         empty = false;
@@ -47,6 +50,8 @@ record RequestPlan(Wish wish, Optional<Integer> startLength, int insertAt, boole
         JsonToken value = parser.nextToken();
         if (name.equals(FIELD)) {
           wish = value == JsonToken.VALUE_TRUE ? Wish.ASKS : Wish.DECLINES;
+        } else if (name.equals("stream")) {
+          streams = value == JsonToken.VALUE_TRUE;
         } else if (name.equals(START_FIELD) && value == JsonToken.VALUE_NUMBER_INT) {
           startLength = Optional.of(parser.getIntValue());
         }
@@ -55,7 +60,7 @@ record RequestPlan(Wish wish, Optional<Integer> startLength, int insertAt, boole
       if (parser.currentToken() != JsonToken.END_OBJECT || parser.nextToken() != null) {
         return Optional.empty();
       }
-      return Optional.of(new RequestPlan(wish, startLength, insertAt, empty));
+      return Optional.of(new RequestPlan(wish, streams, startLength, insertAt, empty));
     } catch (IOException notJson) {
       return Optional.empty();
     }

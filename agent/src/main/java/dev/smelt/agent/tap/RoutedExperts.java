@@ -9,6 +9,7 @@ package dev.smelt.agent.tap;
  * @param ids expert ids, row-major {@code [tokens, layers, topK]}; {@link #PADDING} marks no
  *     decision
  */
+@SuppressWarnings("ArrayRecordComponent") // a value that is read once, on a hot path
 public record RoutedExperts(int tokens, int layers, int topK, int[] ids) {
 
   /** The id that stands for no decision. */

@@ -89,7 +89,7 @@ public record TappedModel(String name, int decoderLayers, List<Block> blocks) {
    * @throws PayloadException if layers, experts per token or ids do not fit the model, or if no
    *     valid row remains
    */
-  Decisions decisions(RoutedExperts routed) throws PayloadException {
+  SequenceDecisions decisions(RoutedExperts routed) throws PayloadException {
     if (routed.topK() != topK()) {
       throw new PayloadException(
           TapFault.WRONG_SHAPE,
@@ -124,7 +124,7 @@ public record TappedModel(String name, int decoderLayers, List<Block> blocks) {
     if (anyZeroLayer && topK() == 1 && routed.tokens() >= ZERO_LAYER_EVIDENCE) {
       throw new PayloadException(TapFault.ALL_ZERO, "a layer whose ids are all zero");
     }
-    return new Decisions(routed.tokens(), chosen, droppedRows);
+    return new SequenceDecisions(routed.tokens(), chosen, droppedRows);
   }
 
   /**
@@ -134,7 +134,7 @@ public record TappedModel(String name, int decoderLayers, List<Block> blocks) {
    * @param chosen for each block {@code [tokens, topK]} ids, padding where a row was left out
    * @param droppedRows rows left out
    */
-  record Decisions(int tokens, Map<Block, int[]> chosen, int droppedRows) {}
+  record SequenceDecisions(int tokens, Map<Block, int[]> chosen, int droppedRows) {}
 
   private static int dropRepeated(int[] ids, int topK) {
     int dropped = 0;

@@ -377,6 +377,11 @@ final class ReplayControl implements ModelControl {
   }
 
   @Override
+  public LoopState state() {
+    return status().state();
+  }
+
+  @Override
   public synchronized LoopStatus status() {
     return new LoopStatus(
         shape.model(),

@@ -15,7 +15,7 @@ class TappedModelTest {
     // Given two tokens, two layers, two choices
     RoutedExperts routed = new RoutedExperts(2, 2, 2, new int[] {0, 1, 2, 3, 1, 0, 3, 2});
 
-    TappedModel.Decisions decisions = model.decisions(routed);
+    TappedModel.SequenceDecisions decisions = model.decisions(routed);
 
     assertThat(decisions.chosen().get(model.blocks().get(0))).containsExactly(0, 1, 1, 0);
     assertThat(decisions.chosen().get(model.blocks().get(1))).containsExactly(2, 3, 3, 2);
@@ -27,7 +27,7 @@ class TappedModelTest {
     TappedModel sparse =
         new TappedModel("sparse", 3, List.of(new TappedModel.Block("moe", 1, 4, 1)));
 
-    TappedModel.Decisions decisions =
+    TappedModel.SequenceDecisions decisions =
         sparse.decisions(new RoutedExperts(2, 3, 1, new int[] {0, 3, 0, 0, 2, 0}));
 
     assertThat(decisions.chosen().get(sparse.blocks().get(0))).containsExactly(3, 2);
@@ -37,7 +37,7 @@ class TappedModelTest {
   void shouldLeaveOutRowsThatNameAnExpertTwice() throws PayloadException {
     RoutedExperts routed = new RoutedExperts(2, 2, 2, new int[] {0, 0, 2, 3, 1, 0, 3, 2});
 
-    TappedModel.Decisions decisions = model.decisions(routed);
+    TappedModel.SequenceDecisions decisions = model.decisions(routed);
 
     assertThat(decisions.droppedRows()).isEqualTo(1);
     assertThat(decisions.chosen().get(model.blocks().get(0))).containsExactly(-1, -1, 1, 0);

@@ -3,6 +3,7 @@ package dev.smelt.store.checkpoint;
 import static dev.smelt.store.checkpoint.ExpertTensor.separate;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.smelt.store.checkpoint.ExpertTensor.Orientation;
 import dev.smelt.store.checkpoint.ExpertTensor.Packing;
 import java.util.EnumSet;
@@ -173,6 +174,21 @@ public record Architecture(
         .flatMap(architecture -> architecture.modelTypes.stream())
         .sorted()
         .collect(Collectors.joining(", "));
+  }
+
+  /**
+   * Writes another number of experts into a configuration, under every key that states it, and caps
+   * the picks per token by it.
+   */
+  public void resize(ObjectNode config, int experts) {
+    for (JsonNode level : List.of(config, config.path("text_config"))) {
+      if (level instanceof ObjectNode object) {
+        expertsKeys.stream().filter(object::has).forEach(key -> object.put(key, experts));
+        topKKeys.stream()
+            .filter(object::has)
+            .forEach(key -> object.put(key, Math.min(object.path(key).asInt(), experts)));
+      }
+    }
   }
 
   Set<Role> roles() {

@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Adapts a pair of functions to Kafka. Null stands for null; a record that can't be read becomes a
- * {@link SerializationException} whose cause is the {@link WireFormatException}.
+ * {@link SerializationException} that says why.
  */
 public final class BinarySerde<T> implements Serde<T> {
 
@@ -41,7 +41,7 @@ public final class BinarySerde<T> implements Serde<T> {
     }
     try {
       return reader.apply(bytes);
-    } catch (WireFormatException unreadable) {
+    } catch (WireFormatException | IllegalArgumentException unreadable) {
       throw new SerializationException(topic + ": " + unreadable.getMessage(), unreadable);
     }
   }

@@ -104,6 +104,23 @@ public final class FieldReader {
     return values;
   }
 
+  /** Doubles, of which there must be exactly so many. */
+  public double[] reals(int expected) {
+    expect(expected * Double.BYTES);
+    return reals();
+  }
+
+  public float[] singles() {
+    if ((end - at) % Float.BYTES != 0) {
+      throw damaged((end - at) + " bytes are not a whole number of floats");
+    }
+    float[] values = new float[(end - at) / Float.BYTES];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = Float.intBitsToFloat((int) littleEndian(at + i * Float.BYTES, Float.BYTES));
+    }
+    return values;
+  }
+
   /**
    * Counts, of which there must be exactly so many.
    *
@@ -179,11 +196,15 @@ public final class FieldReader {
   }
 
   private double realAt(int position) {
+    return Double.longBitsToDouble(littleEndian(position, Double.BYTES));
+  }
+
+  private long littleEndian(int position, int length) {
     long bits = 0;
-    for (int i = 0; i < Long.BYTES; i++) {
+    for (int i = 0; i < length; i++) {
       bits |= (bytes[position + i] & 0xffL) << (i * Byte.SIZE);
     }
-    return Double.longBitsToDouble(bits);
+    return bits;
   }
 
   private WireFormatException damaged(String what) {

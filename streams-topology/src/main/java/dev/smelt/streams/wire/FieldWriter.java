@@ -55,6 +55,15 @@ public final class FieldWriter {
     return this;
   }
 
+  /** Floats as little-endian IEEE 754. */
+  public FieldWriter singles(int tag, float[] values) {
+    header(tag, Math.multiplyExact(values.length, Float.BYTES));
+    for (float value : values) {
+      littleEndian(Float.floatToRawIntBits(value), Float.BYTES);
+    }
+    return this;
+  }
+
   /** Non-negative counts; each run of zeros takes two numbers, a zero and the run's length. */
   public FieldWriter counts(int tag, long[] values) {
     int tagAt = size;
@@ -108,10 +117,13 @@ public final class FieldWriter {
   }
 
   private void real(double value) {
-    reserve(Double.BYTES);
-    long bits = Double.doubleToRawLongBits(value);
-    for (int shift = 0; shift < Long.SIZE; shift += Byte.SIZE) {
-      bytes[size++] = (byte) (bits >>> shift);
+    littleEndian(Double.doubleToRawLongBits(value), Double.BYTES);
+  }
+
+  private void littleEndian(long bits, int length) {
+    reserve(length);
+    for (int i = 0; i < length; i++) {
+      bytes[size++] = (byte) (bits >>> (i * Byte.SIZE));
     }
   }
 

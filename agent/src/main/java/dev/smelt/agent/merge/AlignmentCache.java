@@ -1,0 +1,35 @@
+package dev.smelt.agent.merge;
+
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * Remembers alignments. They depend on weights alone, never on traffic, so one cache serves every
+ * re-merge of a checkpoint. Safe for use by several threads.
+ */
+public interface AlignmentCache {
+
+  /** Two experts of a block, the second aligned to the first. */
+  record Pair(String block, int reference, int member) {}
+
+  Optional<int[]> find(Pair pair);
+
+  void keep(Pair pair, int[] permutation);
+
+  /** A cache that lives as long as the process. */
+  static AlignmentCache inMemory() {
+    Map<Pair, int[]> known = new ConcurrentHashMap<>();
+    return new AlignmentCache() {
+      @Override
+      public Optional<int[]> find(Pair pair) {
+        return Optional.ofNullable(known.get(pair)).map(int[]::clone);
+      }
+
+      @Override
+      public void keep(Pair pair, int[] permutation) {
+        known.put(pair, permutation.clone());
+      }
+    };
+  }
+}

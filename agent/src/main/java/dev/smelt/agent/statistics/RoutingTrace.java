@@ -1,0 +1,111 @@
+package dev.smelt.agent.statistics;
+
+import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.safetensors.SafetensorsFile;
+import dev.smelt.store.safetensors.TensorInfo;
+import dev.smelt.streams.usage.Accumulator;
+import dev.smelt.streams.usage.InvalidDecisionException;
+import dev.smelt.streams.usage.Usage;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Reads recorded routing decisions, {@code *.routing.safetensors}.
+ *
+ * <p>Per MoE block: {@code <block>.selected_experts} [tokens, top_k] of any integer type, where -1
+ * is padding; optional {@code <block>.routing_weights} [tokens, top_k]; optional {@code
+ * <block>.router_logits} [tokens, experts]; optional {@code <block>.output_norms} [tokens, top_k],
+ * gate weight times norm of the expert's output.
+ */
+public final class RoutingTrace {
+
+  private static final String SELECTED = ".selected_experts";
+  private static final String WEIGHTS = ".routing_weights";
+  private static final String LOGITS = ".router_logits";
+  private static final String NORMS = ".output_norms";
+  private static final String REQUESTS = "requests";
+
+  private RoutingTrace() {}
+
+  /**
+   * The usage of the given blocks over all files together.
+   *
+   * @return by block name, in the order of the blocks
+   * @throws StatisticsException if a file lacks a block or does not fit it
+   */
+  public static Map<String, Usage> read(List<MoeBlock> blocks, List<Path> files) {
+    Map<String, Usage> usage = new LinkedHashMap<>();
+    for (Path path : files) {
+      try (SafetensorsFile file = SafetensorsFile.open(path)) {
+        for (MoeBlock block : blocks) {
+          usage.merge(block.name(), read(file, block), Usage::plus);
+        }
+      }
+    }
+    return usage;
+  }
+
+  private static Usage read(SafetensorsFile file, MoeBlock block) {
+    String selected = block.name() + SELECTED;
+    if (!file.tensors().containsKey(selected)) {
+      throw new StatisticsException(
+          "%s: has no %s; is it a trace of another model?".formatted(file.path(), selected));
+    }
+    TensorInfo ids = file.tensor(selected);
+    int tokens = rows(file, ids, block.topK());
+    Accumulator accumulator = Usage.accumulator(block.experts(), block.topK());
+    int[] chosen = file.ints(selected);
+    try {
+      if (has(file, block, WEIGHTS, tokens, block.topK())) {
+        accumulator.add(chosen, file.floats(block.name() + WEIGHTS), tokens);
+      } else {
+        accumulator.add(chosen, tokens);
+      }
+      if (has(file, block, NORMS, tokens, block.topK())) {
+        accumulator.addOutputNorms(chosen, file.floats(block.name() + NORMS), tokens);
+      }
+      if (has(file, block, LOGITS, tokens, block.experts())) {
+        accumulator.addLogits(file.floats(block.name() + LOGITS), tokens);
+      }
+    } catch (InvalidDecisionException invalid) {
+      throw new StatisticsException(
+          "%s: %s: %s".formatted(file.path(), selected, invalid.getMessage()));
+    }
+    return accumulator.addRequests(requests(file)).build();
+  }
+
+  private static boolean has(
+      SafetensorsFile file, MoeBlock block, String suffix, int tokens, int columns) {
+    TensorInfo found = file.tensors().get(block.name() + suffix);
+    if (found == null) {
+      return false;
+    }
+    if (rows(file, found, columns) != tokens) {
+      throw new StatisticsException(
+          "%s: %s has %s where %d tokens were routed"
+              .formatted(file.path(), found.name(), found.shape(), tokens));
+    }
+    return true;
+  }
+
+  private static int rows(SafetensorsFile file, TensorInfo tensor, int columns) {
+    if (tensor.shape().size() != 2 || tensor.shape().get(1) != columns) {
+      throw new StatisticsException(
+          "%s: %s has shape %s, but the checkpoint's block needs [tokens, %d]; is it a trace of another model?"
+              .formatted(file.path(), tensor.name(), tensor.shape(), columns));
+    }
+    return Math.toIntExact(tensor.shape().get(0));
+  }
+
+  private static long requests(SafetensorsFile file) {
+    String requests = file.metadata().getOrDefault(REQUESTS, "0");
+    try {
+      return Long.parseLong(requests);
+    } catch (NumberFormatException wrong) {
+      throw new StatisticsException(
+          "%s: the metadata says %s requests".formatted(file.path(), requests));
+    }
+  }
+}

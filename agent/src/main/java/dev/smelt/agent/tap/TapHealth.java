@@ -1,0 +1,105 @@
+package dev.smelt.agent.tap;
+
+import dev.smelt.agent.tap.TapStatus.Resting;
+import dev.smelt.agent.tap.TapStatus.State;
+import dev.smelt.agent.tap.TapStatus.Tapping;
+import dev.smelt.agent.tap.TapStatus.Waiting;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.EnumMap;
+import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Decides from what came back whether the engine is still to be asked for routed experts. Safe for
+ * use by several threads.
+ */
+final class TapHealth {
+
+  private static final Logger LOG = LoggerFactory.getLogger(TapHealth.class);
+
+  private final int faultsBeforeRest;
+  private final Duration rest;
+  private final Clock clock;
+  private final Map<TapFault, Counter> faults = new EnumMap<>(TapFault.class);
+  private final Counter answers;
+  private final Counter tokens;
+  private final Counter droppedRows;
+  private volatile State state = new Waiting();
+  private int faultsInARow;
+
+  TapHealth(int faultsBeforeRest, Duration rest, Clock clock, MeterRegistry metrics) {
+    this.faultsBeforeRest = faultsBeforeRest;
+    this.rest = rest;
+    this.clock = clock;
+    for (TapFault fault : TapFault.values()) {
+      faults.put(fault, metrics.counter("smelt_tap_faults", "reason", fault.label()));
+    }
+    answers = metrics.counter("smelt_tap_answers");
+    tokens = metrics.counter("smelt_tap_tokens");
+    droppedRows = metrics.counter("smelt_tap_rows_dropped");
+    metrics.gauge("smelt_tap_resting", this, health -> health.asks() ? 0 : 1);
+  }
+
+  /** Whether to ask the engine: always, except during a rest. */
+  boolean asks() {
+    return !(state instanceof Resting resting) || !clock.instant().isBefore(resting.until());
+  }
+
+  synchronized void used(int usedTokens, int rowsLeftOut) {
+    answers.increment();
+    tokens.increment(usedTokens);
+    droppedRows.increment(rowsLeftOut);
+    faultsInARow = 0;
+    if (state instanceof Resting) {
+      LOG.atInfo().log("The tap reads router decisions again");
+    }
+    state = new Tapping(clock.instant());
+  }
+
+  /** An answer that could not be used; the tap rests after several in a row. */
+  synchronized void failed(TapFault fault, String detail) {
+    faults.get(fault).increment();
+    faultsInARow++;
+    if (faultsInARow >= faultsBeforeRest) {
+      startRest(fault, detail);
+    }
+  }
+
+  /** The engine refused to be asked; the tap rests at once, since each try costs a request. */
+  synchronized void refused(String detail) {
+    faults.get(TapFault.REJECTED).increment();
+    faultsInARow = faultsBeforeRest;
+    startRest(TapFault.REJECTED, detail);
+  }
+
+  /** Something was lost that says nothing about the engine. */
+  void lost(TapFault fault) {
+    faults.get(fault).increment();
+  }
+
+  private void startRest(TapFault fault, String detail) {
+    if (!(state instanceof Resting before) || before.fault() != fault) {
+      LOG.atWarn()
+          .addKeyValue("reason", fault.label())
+          .addKeyValue("detail", detail)
+          .addKeyValue("remedy", fault.remedy())
+          .log("The tap rests; serving goes on");
+    }
+    state = new Resting(fault, detail, clock.instant().plus(rest));
+  }
+
+  TapStatus status() {
+    Map<TapFault, Long> counted = new EnumMap<>(TapFault.class);
+    faults.forEach(
+        (fault, counter) -> {
+          if (counter.count() > 0) {
+            counted.put(fault, (long) counter.count());
+          }
+        });
+    return new TapStatus(state, (long) answers.count(), (long) tokens.count(), counted);
+  }
+}
