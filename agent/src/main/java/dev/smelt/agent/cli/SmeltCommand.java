@@ -26,9 +26,11 @@ import picocli.CommandLine.Spec;
       HelpCommand.class,
       AblateCommand.class,
       CompressCommand.class,
+      DriftCommand.class,
       EvaluateCommand.class,
       PlanCommand.class,
-      TraceCommand.class
+      TraceCommand.class,
+      UpCommand.class
     })
 public final class SmeltCommand implements Runnable {
 

@@ -55,8 +55,7 @@ record ActivationFit(Matrix cross, Matrix moment) {
       trace += moment.at(i, i);
     }
     float ridge =
-        (float)
-            (RIDGE * (1 + (double) width / Math.max(1, tokens)) * trace / width + UNSEEN);
+        (float) (RIDGE * (1 + (double) width / Math.max(1, tokens)) * trace / width + UNSEEN);
     for (int i = 0; i < width; i++) {
       moment.set(i, i, moment.at(i, i) + ridge);
     }

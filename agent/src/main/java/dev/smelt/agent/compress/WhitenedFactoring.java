@@ -43,7 +43,8 @@ public record WhitenedFactoring(Function<MoeBlock, BlockMoments> moments, long b
     Map<Key, Choice> choices = new HashMap<>();
     for (MoeBlock block : groups.blocks()) {
       BlockMoments ofBlock = moments.apply(block);
-      groups.each(block, (group, merged) -> addChoices(groups, block, ofBlock, group, merged, choices));
+      groups.each(
+          block, (group, merged) -> addChoices(groups, block, ofBlock, group, merged, choices));
     }
     Map<Key, Integer> ranks = ranks(choices);
     return (tensors, group, merged) -> write(groups, tensors, group, merged, ranks);
@@ -72,10 +73,8 @@ public record WhitenedFactoring(Function<MoeBlock, BlockMoments> moments, long b
                 }
                 int element = groups.checkpoint().expertDType(block, role).bytes();
                 long rankBytes =
-                    (long)
-                        ((matrix.rows() + matrix.cols()) * (1 + ROWS_PER_RANK) * element);
-                choices.put(
-                    new Key(block.name(), group, role), new Choice(gains, rankBytes));
+                    (long) ((matrix.rows() + matrix.cols()) * (1 + ROWS_PER_RANK) * element);
+                choices.put(new Key(block.name(), group, role), new Choice(gains, rankBytes));
               }
             });
   }
@@ -130,7 +129,8 @@ public record WhitenedFactoring(Function<MoeBlock, BlockMoments> moments, long b
                 return;
               }
               int rank = ranks.get(new Key(block.name(), group, role));
-              int rows = (int) (rank * ROWS_PER_RANK * (matrix.rows() + matrix.cols()) / matrix.cols());
+              int rows =
+                  (int) (rank * ROWS_PER_RANK * (matrix.rows() + matrix.cols()) / matrix.cols());
               if ((long) rank * (matrix.rows() + matrix.cols()) + (long) rows * matrix.cols()
                   >= (long) matrix.rows() * matrix.cols()) {
                 tensors.whole(group, role, matrix);

@@ -128,10 +128,7 @@ public final class MomentsFile {
             new GroupMoments(
                 tokens[group],
                 matrix(
-                    file,
-                    refit(block.name(), group, "activations"),
-                    block.width(),
-                    block.width()),
+                    file, refit(block.name(), group, "activations"), block.width(), block.width()),
                 matrix(
                     file, refit(block.name(), group, "outputs"), block.hidden(), block.width())));
       }

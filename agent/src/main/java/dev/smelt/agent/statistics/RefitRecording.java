@@ -69,8 +69,10 @@ public final class RefitRecording implements ForwardObserver {
   }
 
   private Matrix activations(MoeBlock block, int group, Matrix inputs) {
-    Matrix gate = compute.multiply(Transpose.NO, inputs, Transpose.YES, weight(block, group, Role.GATE));
-    Matrix up = compute.multiply(Transpose.NO, inputs, Transpose.YES, weight(block, group, Role.UP));
+    Matrix gate =
+        compute.multiply(Transpose.NO, inputs, Transpose.YES, weight(block, group, Role.GATE));
+    Matrix up =
+        compute.multiply(Transpose.NO, inputs, Transpose.YES, weight(block, group, Role.UP));
     float[] values = gate.values();
     for (int i = 0; i < values.length; i++) {
       values[i] = (float) (values[i] / (1 + Math.exp(-values[i])) * up.values()[i]);

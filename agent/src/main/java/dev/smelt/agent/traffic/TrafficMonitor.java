@@ -6,7 +6,6 @@ import dev.smelt.agent.control.DriftHistory;
 import dev.smelt.agent.control.Traffic;
 import dev.smelt.streams.drift.Drift;
 import dev.smelt.streams.drift.DriftFormat;
-import dev.smelt.streams.drift.DriftSettings;
 import dev.smelt.streams.profile.Baseline;
 import dev.smelt.streams.profile.BaselineFormat;
 import dev.smelt.streams.profile.Profile;
@@ -271,7 +270,7 @@ public final class TrafficMonitor implements AutoCloseable {
         RoutingConfig.DEFAULT.idleClose(),
         settings.halfLife(),
         RoutingConfig.DEFAULT.clockSkew(),
-        DriftSettings.DEFAULT);
+        settings.drift().settings());
   }
 
   private static Map<String, Object> with(Map<String, Object> base, Map<String, ?> more) {

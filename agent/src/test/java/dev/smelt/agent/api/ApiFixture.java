@@ -41,18 +41,14 @@ final class ApiFixture implements AutoCloseable {
   private AgentApi api;
   private int port;
 
-  private ApiFixture(List<Token> tokens) {
+  private ApiFixture(List<Token> tokens, Duration past) {
     Clock clock = Clock.systemUTC();
     metrics = new Metrics(health, clock);
     events = new LiveEvents(metrics, clock);
     Instant now = clock.instant();
     model =
         new ReplayControl(
-                ReplayControl.BYTE_MOE,
-                events,
-                timer,
-                Duration.ofMillis(40),
-                now.minus(Duration.ofHours(1)))
+                ReplayControl.BYTE_MOE, events, timer, Duration.ofMillis(40), now.minus(past))
             .withPast(now);
     metrics.watch(model);
     store = new ReplayStore(List.of(model));
@@ -61,11 +57,16 @@ final class ApiFixture implements AutoCloseable {
   }
 
   static ApiFixture open() {
-    return new ApiFixture(List.of());
+    return new ApiFixture(List.of(), Duration.ofHours(1));
+  }
+
+  /** A model that no traffic has reached yet. */
+  static ApiFixture withoutPast() {
+    return new ApiFixture(List.of(), Duration.ZERO);
   }
 
   static ApiFixture withTokens() {
-    return new ApiFixture(TOKENS);
+    return new ApiFixture(TOKENS, Duration.ofHours(1));
   }
 
   int port() {

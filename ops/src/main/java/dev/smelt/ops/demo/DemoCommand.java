@@ -121,7 +121,11 @@ public final class DemoCommand implements Callable<Integer> {
             Locale.ROOT,
             """
             data: data
-            streams: {window: 2s, grace: 1s, halfLife: 8s}
+            streams:
+              window: 2s
+              grace: 1s
+              halfLife: 8s
+              drift: {minimumRequests: 10, minimumReferenceWindows: 4, referenceWindows: 16, referenceLag: 1}
             api: {port: 0}
             management: {port: 0}
             models:

@@ -58,7 +58,12 @@ final class WindowProcessor extends ContextualProcessor<String, byte[], String, 
   private final RecordValidator validator;
   private OpenWindows windows;
   private RoutingMetrics metrics;
+
+  /**
+   * The latest time that any record told since the task began; what is closed, each layer knows.
+   */
   private long streamTime;
+
   private long earliestEnd = Long.MAX_VALUE;
   private long lastRecordAt;
 
@@ -73,7 +78,6 @@ final class WindowProcessor extends ContextualProcessor<String, byte[], String, 
     windows = context.getStateStore(OpenWindows.NAME);
     windows.load();
     metrics = new RoutingMetrics(context);
-    streamTime = context.currentStreamTimeMs();
     lastRecordAt = context.currentSystemTimeMs();
     findEarliest();
     context.schedule(
