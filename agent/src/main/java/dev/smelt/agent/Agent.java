@@ -37,6 +37,8 @@ import dev.smelt.streams.topology.Topics;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -66,6 +68,7 @@ public final class Agent implements AutoCloseable {
 
   private static final Logger LOGGER = LoggerFactory.getLogger(Agent.class);
   private static final Duration STEP_LIMIT = Duration.ofSeconds(30);
+  private static final Duration CONNECT_LIMIT = Duration.ofSeconds(5);
 
   private final SmeltConfig config;
   private final Clock clock = Clock.systemUTC();
@@ -145,6 +148,7 @@ public final class Agent implements AutoCloseable {
     Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
     for (ModelSettings model : config.models()) {
       checkpoints.put(model.name(), closing(Checkpoint.open(model.checkpoint())));
+      model.engine().urls().forEach(Agent::requireEngine);
     }
     Vertx vertx = Vertx.vertx();
     closing(() -> await("vertx", vertx.close()));
@@ -181,6 +185,21 @@ public final class Agent implements AutoCloseable {
     ManagementApi managementApi = new ManagementApi(vertx, config.management(), health, metrics);
     management = address(config.management().host(), await("management", managementApi.start()));
     closing(() -> await("management", managementApi.close()));
+  }
+
+  /** An engine may fail later without harm, but one that was never there is a mistake. */
+  private static void requireEngine(URI url) {
+    int port = url.getPort() >= 0 ? url.getPort() : url.getScheme().equals("https") ? 443 : 80;
+    try (Socket socket = new Socket()) {
+      socket.connect(new InetSocketAddress(url.getHost(), port), (int) CONNECT_LIMIT.toMillis());
+    } catch (IOException e) {
+      throw new IllegalStateException(
+          url
+              + ": no engine answers there ("
+              + e.getMessage()
+              + "); start it first, or correct engine.urls",
+          e);
+    }
   }
 
   private String kafka() {
