@@ -30,7 +30,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executors;
@@ -85,6 +84,9 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   private volatile int activations;
   private Instant retryAt = Instant.MIN;
   private @Nullable Thread interruptible;
+
+  /** Whether the work in hand was interrupted, whatever exception it then ended with. */
+  private volatile boolean interrupted;
 
   /**
    * @param checkpoint the full model, open as long as the loop
@@ -419,11 +421,12 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
               candidate.id(),
               new Reason(SELF, planning.trigger() + ": " + planning.reason()));
       return followed(moved);
-    } catch (CancellationException e) {
-      write(Kind.STATE, "re-merge abandoned for a request", Map.of());
-      enter(abandonedTo);
-      return new Outcome.Refused("abandoned for another request");
     } catch (IOException | RuntimeException e) {
+      if (interrupted) {
+        write(Kind.STATE, "re-merge abandoned for a request", Map.of());
+        enter(abandonedTo);
+        return new Outcome.Refused("abandoned for another request");
+      }
       failed("re-merge failed; what served goes on serving", e);
       enter(abandonedTo);
       return new Outcome.Refused(String.valueOf(e.getMessage()));
@@ -657,6 +660,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   }
 
   private synchronized void beginInterruptible() {
+    interrupted = false;
     interruptible = Thread.currentThread();
   }
 
@@ -667,6 +671,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
 
   private synchronized void interruptWork() {
     if (interruptible != null) {
+      interrupted = true;
       interruptible.interrupt();
     }
   }
