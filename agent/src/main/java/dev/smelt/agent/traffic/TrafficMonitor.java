@@ -57,6 +57,7 @@ public final class TrafficMonitor implements AutoCloseable {
   private static final Duration KAFKA_LIMIT = Duration.ofSeconds(30);
   private static final int PARTITIONS = 4;
 
+  private final Duration halfLife;
   private final KafkaStreams streams;
   private final ProfileQueries queries;
   private final Producer<String, Baseline> baselines;
@@ -65,10 +66,12 @@ public final class TrafficMonitor implements AutoCloseable {
   private final Map<String, DriftHistory> histories = new ConcurrentHashMap<>();
 
   private TrafficMonitor(
+      Duration halfLife,
       KafkaStreams streams,
       Producer<String, Baseline> baselines,
       KafkaConsumer<String, Drift> drift,
       Consumer<Drift> listener) {
+    this.halfLife = halfLife;
     this.streams = streams;
     this.queries = new ProfileQueries(streams);
     this.baselines = baselines;
@@ -120,6 +123,7 @@ public final class TrafficMonitor implements AutoCloseable {
     drift.seekToEnd(List.of(only));
     TrafficMonitor monitor =
         new TrafficMonitor(
+            settings.halfLife(),
             streams,
             new KafkaProducer<>(
                 with(client, Map.of("acks", "all")),
@@ -159,6 +163,11 @@ public final class TrafficMonitor implements AutoCloseable {
         } catch (InvalidStateStoreException moving) {
           throw new IllegalStateException("the stream is moving partitions", moving);
         }
+      }
+
+      @Override
+      public Duration halfLife() {
+        return halfLife;
       }
 
       @Override
