@@ -63,6 +63,10 @@ final class CompactTensors {
     return checkpoint.expertDType(block, role);
   }
 
+  MoeBlock block() {
+    return block;
+  }
+
   List<Tensor> all() {
     return tensors;
   }

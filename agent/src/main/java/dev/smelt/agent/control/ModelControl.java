@@ -16,6 +16,9 @@ public interface ModelControl {
   /** The name under which store and API know the model. */
   String model();
 
+  /** Where the loop stands; cheaper than {@link #status}. */
+  LoopState state();
+
   LoopStatus status();
 
   /** The profile of each MoE block, in layer order; empty before the first window closed. */

@@ -13,6 +13,8 @@ import java.util.Locale;
  */
 final class Policy {
 
+  static final Duration DAY = Duration.ofHours(24);
+
   private static final Duration NEXT_LOOK = Duration.ofSeconds(1);
 
   private Policy() {}

@@ -10,7 +10,7 @@ package dev.smelt.agent.inference;
  * @param tokens which tokens of the pass they are, ascending
  * @param gates gate weight of each, both picks added up where two lead to the same group
  * @param inputs count x hidden
- * @param activations what enters the down projection, count x width
+ * @param activations what enters the down projection, count x the expert's width
  * @param outputs before weighting by the gate, count x hidden
  */
 public record ExpertBatch(

@@ -53,7 +53,7 @@ final class ModelLoader {
     return new MoeModel(
         compute,
         config,
-        base.blocks().stream().map(MoeBlock::name).toList(),
+        base.blocks(),
         embeddings,
         layers,
         vector(base, "model.norm.weight", config.hidden()),
@@ -91,10 +91,7 @@ final class ModelLoader {
     for (int expert = 0; expert < left; expert++) {
       experts.add(
           merged
-              ? new Expert(
-                  compact(block, expert, Role.GATE),
-                  compact(block, expert, Role.UP),
-                  compact(block, expert, Role.DOWN))
+              ? compact(block, expert)
               : new Expert(
                   original(block, expert, Role.GATE),
                   original(block, expert, Role.UP),
@@ -128,10 +125,28 @@ final class ModelLoader {
         compute.weights(rows(role), columns(role), buffer -> buffer.put(values)));
   }
 
-  private Linear compact(MoeBlock block, int group, Role role) {
+  private Expert compact(MoeBlock block, int group) {
+    int width = width(block, group);
+    return new Expert(
+        compact(block, group, Role.GATE, width),
+        compact(block, group, Role.UP, width),
+        compact(block, group, Role.DOWN, width));
+  }
+
+  /** A group may have fewer hidden neurons than the original experts. */
+  private int width(MoeBlock block, int group) {
+    TensorInfo up = replaced.tensors().get(CompactNames.weight(block.name(), group, Role.UP));
+    return up == null || up.shape().isEmpty()
+        ? config.width()
+        : (int) Math.min(config.width(), up.shape().get(0));
+  }
+
+  private Linear compact(MoeBlock block, int group, Role role, int width) {
+    int height = role.rows(config.hidden(), width);
+    int length = role.columns(config.hidden(), width);
     String whole = CompactNames.weight(block.name(), group, role);
     if (replaced.tensors().containsKey(whole)) {
-      return new Linear.Dense(expertMatrix(whole, rows(role), columns(role)));
+      return new Linear.Dense(expertMatrix(whole, height, length));
     }
     String left = CompactNames.left(block.name(), group, role);
     String rows = CompactNames.rows(block.name(), group, role);
@@ -144,16 +159,16 @@ final class ModelLoader {
     if (replaced.tensors().containsKey(rows)) {
       kept = replaced.ints(rows);
       expertBytes += replaced.tensors().get(rows).bytes();
-      requireAscending(rows, kept, rows(role));
+      requireAscending(rows, kept, height);
     }
     String residual = CompactNames.residual(block.name(), group, role);
     return new Linear.Factored(
-        expertMatrix(left, rows(role), rank),
-        expertMatrix(CompactNames.right(block.name(), group, role), rank, columns(role)),
+        expertMatrix(left, height, rank),
+        expertMatrix(CompactNames.right(block.name(), group, role), rank, length),
         kept,
         kept.length == 0
-            ? compute.weights(0, columns(role), buffer -> {})
-            : expertMatrix(residual, kept.length, columns(role)));
+            ? compute.weights(0, length, buffer -> {})
+            : expertMatrix(residual, kept.length, length));
   }
 
   private void requireAscending(String name, int[] kept, int limit) {

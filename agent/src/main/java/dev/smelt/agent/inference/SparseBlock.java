@@ -12,6 +12,7 @@ import java.util.List;
  * @param layer index of the block in the model
  * @param router [router outputs, hidden]
  * @param map the expert that each router output leads to, {@link #MASKED} for none
+ * @param width the most hidden neurons that an expert has
  * @param experts what is left
  */
 record SparseBlock(
@@ -55,7 +56,7 @@ record SparseBlock(
       Expert expert = experts.get(e);
       expert.gate().apply(compute, count, inputs, gate);
       expert.up().apply(compute, count, inputs, up);
-      Kernels.gatedSilu(gate, up, count * width);
+      Kernels.gatedSilu(gate, up, count * expert.width());
       expert.down().apply(compute, count, gate, results);
       for (int i = 0; i < count; i++) {
         Kernels.addScaled(

@@ -1,7 +1,10 @@
 package dev.smelt.agent.plan;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.List;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
@@ -31,6 +34,34 @@ record Grouping(int[] dominant, int[] labels) {
         }
       }
       labels[expert] = nearest;
+    }
+    return new Grouping(dominant, labels);
+  }
+
+  /**
+   * The groups' first experts are the most salient ones; in their order each takes the most similar
+   * of the experts that are left, until it has as many as a group may have.
+   */
+  static Grouping filling(int groups, int most, double[] saliency, SimilarityMatrix similarity) {
+    int[] order = byFallingFrequency(saliency);
+    int[] dominant = Arrays.copyOf(order, groups);
+    int[] labels = new int[saliency.length];
+    for (int group = 0; group < groups; group++) {
+      labels[dominant[group]] = group;
+    }
+    List<Integer> left =
+        Arrays.stream(order).skip(groups).boxed().collect(Collectors.toCollection(ArrayList::new));
+    int capacity = Math.max(most, (saliency.length + groups - 1) / groups);
+    for (int group = 0; group < groups && !left.isEmpty(); group++) {
+      int centre = dominant[group];
+      left.sort(
+          Comparator.comparingDouble((Integer expert) -> similarity.between(centre, expert))
+              .reversed());
+      List<Integer> taken = left.subList(0, Math.min(capacity - 1, left.size()));
+      for (int expert : taken) {
+        labels[expert] = group;
+      }
+      taken.clear();
     }
     return new Grouping(dominant, labels);
   }

@@ -2,6 +2,7 @@ package dev.smelt.agent.plan;
 
 import dev.smelt.streams.usage.UsageStatistics;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
@@ -54,7 +55,44 @@ public enum Strategy {
     boolean forms() {
       return false;
     }
+  },
+  /**
+   * Groups around the most salient experts, filled up one after the other, so that most experts
+   * stay alone and few groups are large; averages weighted by saliency (after REAM). Needs output
+   * norms.
+   */
+  REAM("ream") {
+    @Override
+    LayerPlan layer(
+        String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity) {
+      double[] saliency = saliency(block, usage);
+      Grouping grouping = Grouping.filling(groups, REAM_GROUP, saliency, similarity.get());
+      return new LayerPlan(
+          block,
+          LayerPlan.list(grouping.dominant()),
+          LayerPlan.list(grouping.labels()),
+          LayerPlan.list(saliency),
+          LayerPlan.list(usage.frequency()));
+    }
+  },
+  /** Every expert stays its own group; what it needs of its neurons is decided by its moments. */
+  SMELT("smelt") {
+    @Override
+    LayerPlan layer(
+        String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity) {
+      List<Integer> each = IntStream.range(0, usage.experts()).boxed().toList();
+      List<Double> frequency = LayerPlan.list(usage.frequency());
+      return new LayerPlan(block, each, each, frequency, frequency);
+    }
+
+    @Override
+    boolean forms() {
+      return false;
+    }
   };
+
+  /** The most experts that REAM puts into one group. */
+  private static final int REAM_GROUP = 16;
 
   private final String label;
 

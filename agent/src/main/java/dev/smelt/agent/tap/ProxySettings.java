@@ -66,12 +66,18 @@ public record ProxySettings(
 
   /** A proxy on port 8000 of the loopback address that reads a tenth of the requests. */
   public static ProxySettings defaults(URI engine) {
+    return of("127.0.0.1", 8000, List.of(engine), EngineDialect.AUTO, 0.1);
+  }
+
+  /** A proxy with the limits that nobody needs to change. */
+  public static ProxySettings of(
+      String host, int port, List<URI> engines, EngineDialect dialect, double share) {
     return new ProxySettings(
-        "127.0.0.1",
-        8000,
-        List.of(engine),
-        EngineDialect.AUTO,
-        0.1,
+        host,
+        port,
+        engines,
+        dialect,
+        share,
         0,
         4 << 20,
         32 << 20,

@@ -8,6 +8,8 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.stream.IntStream;
 
 /** Finds the Mixture-of-Experts blocks of a checkpoint and checks that their tensors fit. */
 final class Blocks {
@@ -48,8 +50,9 @@ final class Blocks {
     return find(
         (name, experts, hidden) -> {
           TensorInfo whole = tensors.get(CompactNames.weight(name, 0, Role.DOWN));
-          TensorInfo last = whole != null ? whole : tensor(CompactNames.right(name, 0, Role.DOWN));
-          return size(last, 1);
+          return whole == null
+              ? size(tensor(CompactNames.right(name, 0, Role.DOWN)), 1)
+              : widest(name, experts);
         },
         block -> {
           TensorInfo map = tensor(CompactNames.map(block.name()));
@@ -57,6 +60,16 @@ final class Blocks {
             throw broken(map.name(), "is not I32 [" + block.experts() + "]");
           }
         });
+  }
+
+  /** Groups may have kept different numbers of hidden neurons. */
+  private int widest(String name, int experts) {
+    return IntStream.range(0, experts)
+        .mapToObj(group -> tensors.get(CompactNames.weight(name, group, Role.DOWN)))
+        .filter(Objects::nonNull)
+        .mapToInt(down -> size(down, 1))
+        .max()
+        .orElseThrow();
   }
 
   private interface Width {

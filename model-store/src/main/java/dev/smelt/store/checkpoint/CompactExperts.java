@@ -2,6 +2,7 @@ package dev.smelt.store.checkpoint;
 
 import dev.smelt.store.safetensors.DType;
 import dev.smelt.store.safetensors.TensorInfo;
+import java.util.List;
 
 /** Reads merged experts under the names of {@link CompactNames}, factored or not. */
 public final class CompactExperts {
@@ -49,12 +50,13 @@ public final class CompactExperts {
 
   /**
    * A group's weight in canonical orientation; factors are multiplied out: {@code U V} plus the
-   * residual's kept rows.
+   * residual's kept rows. A group with fewer hidden neurons than the block is filled up with zeros,
+   * which changes nothing.
    */
   public float[] weight(MoeBlock block, int group, Role role) {
     float[] values =
         role.bias() || !factored(block, group, role)
-            ? tensors.floats(CompactNames.weight(block.name(), group, role))
+            ? widened(block, group, role)
             : product(block, group, role);
     if (values.length != block.elements(role)) {
       throw new CheckpointException(
@@ -65,6 +67,26 @@ public final class CompactExperts {
               + block.elements(role));
     }
     return values;
+  }
+
+  private float[] widened(MoeBlock block, int group, Role role) {
+    String name = CompactNames.weight(block.name(), group, role);
+    float[] values = tensors.floats(name);
+    List<Long> shape = tensors.tensors().get(name).shape();
+    boolean columns = role == Role.DOWN;
+    if (shape.size() != block.shape(role).size()
+        || role == Role.DOWN_BIAS
+        || shape.get(columns ? 1 : 0) >= block.width()) {
+      return values;
+    }
+    float[] wide = new float[block.elements(role)];
+    int narrow = columns ? Math.toIntExact(shape.get(1)) : values.length;
+    if (narrow > 0) {
+      for (int from = 0, to = 0; from < values.length; from += narrow, to += block.width()) {
+        System.arraycopy(values, from, wide, to, narrow);
+      }
+    }
+    return wide;
   }
 
   private float[] product(MoeBlock block, int group, Role role) {

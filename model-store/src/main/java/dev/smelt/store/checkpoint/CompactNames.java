@@ -15,7 +15,10 @@ public final class CompactNames {
     return block + ".experts.map";
   }
 
-  /** A whole matrix in canonical orientation, or a bias. */
+  /**
+   * A whole matrix in canonical orientation, or a bias. A group may have fewer hidden neurons than
+   * the original experts had: fewer rows of gate and up, fewer columns of down.
+   */
   public static String weight(String block, int group, Role role) {
     return group(block, group, role) + (role.bias() ? ".bias" : ".weight");
   }

@@ -45,6 +45,11 @@ public record Manifest(
   /** The format that this version of the software writes. */
   public static final int VERSION = 1;
 
+  /** Whether it replaces no expert: it stands for the full model. */
+  public boolean fullModel() {
+    return tensors.isEmpty();
+  }
+
   public Manifest {
     tensors = Collections.unmodifiableMap(new LinkedHashMap<>(tensors));
   }

@@ -92,6 +92,12 @@ public final class Publication implements AutoCloseable {
     remember(name, tensor);
   }
 
+  /** What was added so far, readable before it is committed. */
+  public synchronized SnapshotTensors tensors() {
+    return new SnapshotTensors(
+        files, "the snapshot of " + model + " in the making", new LinkedHashMap<>(tensors));
+  }
+
   private synchronized void remember(String name, StoredTensor tensor) {
     if (committed) {
       throw new IllegalStateException("the snapshot is committed");
@@ -102,19 +108,15 @@ public final class Publication implements AutoCloseable {
   }
 
   /**
-   * Makes the snapshot visible. No ref moves.
+   * Makes the snapshot visible; one without tensors stands for the full model. No ref moves.
    *
-   * @throws StoreException.Rejected if it has no tensors, its parent is not there, or a blob was
-   *     collected meanwhile
+   * @throws StoreException.Rejected if its parent is not there, or a blob was collected meanwhile
    * @throws StoreException.Failed if the disk refuses; nothing is visible
    * @throws StoreException.UnknownOutcome if it is visible but may not survive a power failure
    */
   public synchronized Manifest commit(ManifestDraft draft) {
     if (committed) {
       throw new IllegalStateException("the snapshot is committed already");
-    }
-    if (tensors.isEmpty()) {
-      throw new StoreException.Rejected("a snapshot of " + model + " needs at least one tensor");
     }
     try {
       blobs.sync();

@@ -18,6 +18,9 @@ public record Ref(
   /** The ref that every engine of the model should serve. */
   public static final String ACTIVE = "active";
 
+  /** The snapshot without tensors that stands for the full model. */
+  public static final String BASE = "base";
+
   /** What {@link #ACTIVE} pointed to before; moves with it and never by itself. */
   public static final String PREVIOUS = "previous";
 }

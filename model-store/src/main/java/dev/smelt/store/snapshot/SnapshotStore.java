@@ -159,7 +159,7 @@ public final class SnapshotStore implements AutoCloseable {
 
   /** The tensors of a snapshot. */
   public SnapshotTensors tensors(Manifest manifest) {
-    return new SnapshotTensors(files, manifest);
+    return new SnapshotTensors(files, "snapshot " + manifest.id(), manifest.tensors());
   }
 
   /**

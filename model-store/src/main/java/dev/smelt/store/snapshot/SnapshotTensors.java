@@ -19,22 +19,22 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 
-/** The tensors of a snapshot, read from its blobs. */
+/** The tensors of a snapshot, published or in the making, read from their blobs. */
 public final class SnapshotTensors implements TensorSource {
 
   private final StoreFiles files;
-  private final Manifest manifest;
+  private final String snapshot;
+  private final Map<String, StoredTensor> stored;
   private final Map<String, TensorInfo> tensors = new LinkedHashMap<>();
 
-  SnapshotTensors(StoreFiles files, Manifest manifest) {
+  SnapshotTensors(StoreFiles files, String snapshot, Map<String, StoredTensor> stored) {
     this.files = files;
-    this.manifest = manifest;
-    manifest
-        .tensors()
-        .forEach(
-            (name, tensor) ->
-                tensors.put(
-                    name, new TensorInfo(name, tensor.dtype(), tensor.shape(), 0, tensor.bytes())));
+    this.snapshot = snapshot;
+    this.stored = stored;
+    stored.forEach(
+        (name, tensor) ->
+            tensors.put(
+                name, new TensorInfo(name, tensor.dtype(), tensor.shape(), 0, tensor.bytes())));
   }
 
   @Override
@@ -43,9 +43,9 @@ public final class SnapshotTensors implements TensorSource {
   }
 
   private StoredTensor stored(String name) {
-    StoredTensor tensor = manifest.tensors().get(name);
+    StoredTensor tensor = stored.get(name);
     if (tensor == null) {
-      throw new StoreException.NotFound("snapshot " + manifest.id() + " has no tensor " + name);
+      throw new StoreException.NotFound(snapshot + " has no tensor " + name);
     }
     return tensor;
   }

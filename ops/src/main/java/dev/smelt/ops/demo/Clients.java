@@ -20,7 +20,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** Concurrent clients that ask for completions of pieces of the current domains, without pause. */
+/** Concurrent clients that ask for completions of pieces of the current domains. */
 final class Clients implements AutoCloseable {
 
   /**
@@ -38,6 +38,7 @@ final class Clients implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final int PROMPT_BYTES = 224;
   private static final int GENERATED = 16;
+  private static final long THINKING_MILLIS = 40;
 
   private final URI completions;
   private final String model;
@@ -117,6 +118,7 @@ final class Clients implements AutoCloseable {
         } else {
           fail("HTTP " + answer.statusCode() + ": " + answer.body());
         }
+        TimeUnit.MILLISECONDS.sleep(THINKING_MILLIS);
       } catch (IOException e) {
         fail(e.toString());
       } catch (InterruptedException e) {

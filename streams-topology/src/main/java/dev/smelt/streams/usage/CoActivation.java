@@ -41,6 +41,15 @@ public final class CoActivation {
     return packed[Triangle.pair(experts, first, second)];
   }
 
+  /** Sum over all pairs. */
+  public long total() {
+    long sum = 0;
+    for (long count : packed) {
+      sum += count;
+    }
+    return sum;
+  }
+
   /** Copy of the packed triangle. */
   public long[] packed() {
     return packed.clone();

@@ -19,6 +19,11 @@ public record Combined(Usage usage) implements Decisions {
   }
 
   @Override
+  public boolean isEmpty() {
+    return usage.tokens() == 0 && usage.requests() == 0;
+  }
+
+  @Override
   public void addTo(Accumulator sums) {
     sums.add(usage);
   }

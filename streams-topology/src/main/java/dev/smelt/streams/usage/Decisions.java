@@ -12,6 +12,14 @@ public sealed interface Decisions permits Combined, PackedIds {
   /** Requests whose first token is among these decisions. */
   long requests();
 
+  /** True if nothing was decided: the record is a heartbeat. */
+  boolean isEmpty();
+
+  /** True if the layer has the shape of these sums. */
+  default boolean fits(Accumulator sums) {
+    return sums.experts() == experts() && sums.topK() == topK();
+  }
+
   /**
    * Adds the decisions to what is there already.
    *

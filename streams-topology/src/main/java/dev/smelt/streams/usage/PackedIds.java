@@ -122,9 +122,24 @@ public final class PackedIds implements Decisions {
     return ids;
   }
 
+  /** True if every id is 0, as in a buffer that was never filled. */
+  public boolean onlyExpertZero() {
+    for (byte code : packed) {
+      if (code != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  @Override
+  public boolean isEmpty() {
+    return packed.length == 0 && requests == 0;
+  }
+
   @Override
   public void addTo(Accumulator sums) {
-    if (sums.experts() != experts || sums.topK() != topK) {
+    if (!fits(sums)) {
       throw new IllegalArgumentException(
           "a layer of "
               + sums.experts()

@@ -145,6 +145,11 @@ public final class Usage implements UsageStatistics {
     return counts.clone();
   }
 
+  /** How often one expert was among the chosen. */
+  public long count(int expert) {
+    return counts[expert];
+  }
+
   public CoActivation coActivation() {
     return coActivation;
   }

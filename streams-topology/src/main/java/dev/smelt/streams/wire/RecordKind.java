@@ -6,6 +6,7 @@ public enum RecordKind {
   USAGE_WINDOW('W', 1),
   OPEN_WINDOW('O', 1),
   SEQUENCES('Q', 1),
+  TALLY('T', 1),
   PROFILE('P', 1),
   BASELINE('B', 1),
   DRIFT('D', 1),

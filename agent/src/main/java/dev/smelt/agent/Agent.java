@@ -1,0 +1,388 @@
+package dev.smelt.agent;
+
+import dev.smelt.agent.api.AgentApi;
+import dev.smelt.agent.api.HealthChecks;
+import dev.smelt.agent.api.HealthChecks.Finding;
+import dev.smelt.agent.api.LiveEvents;
+import dev.smelt.agent.api.ManagementApi;
+import dev.smelt.agent.api.Metrics;
+import dev.smelt.agent.broker.EmbeddedBroker;
+import dev.smelt.agent.config.EngineSettings;
+import dev.smelt.agent.config.ModelSettings;
+import dev.smelt.agent.config.SmeltConfig;
+import dev.smelt.agent.control.DriftPoint;
+import dev.smelt.agent.control.EngineActivator;
+import dev.smelt.agent.control.LoopState;
+import dev.smelt.agent.control.ModelControl;
+import dev.smelt.agent.control.ModelLoop;
+import dev.smelt.agent.swap.InPlaceDriver;
+import dev.smelt.agent.swap.ReplicasDriver;
+import dev.smelt.agent.swap.SwapDriver;
+import dev.smelt.agent.swap.SwapSettings;
+import dev.smelt.agent.tap.Combiner;
+import dev.smelt.agent.tap.CombinerSettings;
+import dev.smelt.agent.tap.EngineDialect;
+import dev.smelt.agent.tap.ProxySettings;
+import dev.smelt.agent.tap.ProxyTap;
+import dev.smelt.agent.tap.TapStatus;
+import dev.smelt.agent.tap.TappedModel;
+import dev.smelt.agent.tap.UsageProducer;
+import dev.smelt.agent.traffic.TrafficMonitor;
+import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.http.AccessControl;
+import dev.smelt.store.http.ActiveRef;
+import dev.smelt.store.http.Caller;
+import dev.smelt.store.http.StoreLimits;
+import dev.smelt.store.http.StoreRoutes;
+import dev.smelt.store.snapshot.SnapshotStore;
+import dev.smelt.streams.drift.Drift;
+import dev.smelt.streams.drift.ModelDrift;
+import dev.smelt.streams.topology.Topics;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.ext.web.Router;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.URI;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicReference;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The whole agent in this process: proxy taps, broker where none is configured, streams, control
+ * loops, store and API.
+ *
+ * <p>Failure semantics: {@link #start} either returns with everything running or closes what it had
+ * started and throws with a message that names the part. {@link #close} ends in the opposite order;
+ * engines go on serving what they serve.
+ */
+public final class Agent implements AutoCloseable {
+
+  private static final Logger LOGGER = LoggerFactory.getLogger(Agent.class);
+  private static final Duration STEP_LIMIT = Duration.ofSeconds(30);
+  private static final Duration CONNECT_LIMIT = Duration.ofSeconds(5);
+
+  private final SmeltConfig config;
+  private final Clock clock = Clock.systemUTC();
+  private final Deque<AutoCloseable> started = new ArrayDeque<>();
+  private final Map<String, ModelLoop> loops = new LinkedHashMap<>();
+  private final Map<String, URI> proxies = new LinkedHashMap<>();
+  private final HealthChecks health = new HealthChecks();
+  private final Metrics metrics = new Metrics(health, clock);
+  private final LiveEvents events = new LiveEvents(metrics, clock);
+  private final SnapshotStore store;
+  private URI api = URI.create("http://127.0.0.1");
+  private URI management = URI.create("http://127.0.0.1");
+
+  private Agent(SmeltConfig config) {
+    this.config = config;
+    this.store = SnapshotStore.open(config.data().resolve("store"), clock);
+  }
+
+  /**
+   * Starts an agent.
+   *
+   * @throws IOException if a folder cannot be used
+   * @throws RuntimeException if a checkpoint is missing or damaged, Kafka does not answer, or a
+   *     port is busy; the message names it
+   */
+  public static Agent start(SmeltConfig config) throws IOException {
+    Agent agent = new Agent(config);
+    try {
+      agent.startParts();
+      return agent;
+    } catch (IOException | RuntimeException e) {
+      agent.close();
+      throw e;
+    }
+  }
+
+  /** Where the API and the dashboard are. */
+  public URI api() {
+    return api;
+  }
+
+  /** Where health and metrics are. */
+  public URI management() {
+    return management;
+  }
+
+  /** Where clients of a model send their requests. */
+  public URI proxy(String model) {
+    return proxies.get(model);
+  }
+
+  /** The loop of a model. */
+  public ModelControl control(String model) {
+    return loops.get(model);
+  }
+
+  /** The store of all models. */
+  public SnapshotStore store() {
+    return store;
+  }
+
+  @Override
+  public void close() {
+    while (!started.isEmpty()) {
+      AutoCloseable part = started.pop();
+      try {
+        part.close();
+      } catch (Exception e) {
+        LOGGER.atWarn().setCause(e).log("a part of the agent did not close cleanly");
+      }
+    }
+  }
+
+  private void startParts() throws IOException {
+    closing(store);
+    closing(metrics);
+    Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
+    for (ModelSettings model : config.models()) {
+      checkpoints.put(model.name(), closing(Checkpoint.open(model.checkpoint())));
+      model.engine().urls().forEach(Agent::requireEngine);
+    }
+    Vertx vertx = Vertx.vertx();
+    closing(() -> await("vertx", vertx.close()));
+    String kafka = kafka();
+    TrafficMonitor traffic =
+        closing(
+            TrafficMonitor.start(
+                kafka,
+                config.kafka(),
+                config.streams(),
+                config.data().resolve("streams"),
+                this::drifted));
+    health.register(
+        "stream",
+        () ->
+            traffic.running()
+                ? new Finding.Well("counting")
+                : new Finding.Ill("not counting yet; see the log if this stays"));
+    UsageProducer usage =
+        closing(
+            UsageProducer.connect(
+                TrafficMonitor.client(kafka, config.kafka()),
+                Topics.ROUTING,
+                clock,
+                metrics.registry()));
+    for (ModelSettings model : config.models()) {
+      startModel(vertx, model, checkpoints.get(model.name()), traffic, usage);
+    }
+    AgentApi agentApi =
+        new AgentApi(
+            vertx,
+            config.api(),
+            List.copyOf(loops.values()),
+            events,
+            health,
+            metrics,
+            List.of(router -> mountStore(vertx, router)));
+    api = address(config.api().host(), await("api", agentApi.start()));
+    closing(() -> await("api", agentApi.close()));
+    ManagementApi managementApi = new ManagementApi(vertx, config.management(), health, metrics);
+    management = address(config.management().host(), await("management", managementApi.start()));
+    closing(() -> await("management", managementApi.close()));
+  }
+
+  /** An engine may fail later without harm, but one that was never there is a mistake. */
+  private static void requireEngine(URI url) {
+    int port = url.getPort() >= 0 ? url.getPort() : url.getScheme().equals("https") ? 443 : 80;
+    try (Socket socket = new Socket()) {
+      socket.connect(new InetSocketAddress(url.getHost(), port), (int) CONNECT_LIMIT.toMillis());
+    } catch (IOException e) {
+      throw new IllegalStateException(
+          url
+              + ": no engine answers there ("
+              + e.getMessage()
+              + "); start it first, or correct engine.urls",
+          e);
+    }
+  }
+
+  /** The store's routes; moving {@code active} there makes the loop follow. */
+  private void mountStore(Vertx vertx, Router router) {
+    Map<String, Caller> holders = new LinkedHashMap<>();
+    config
+        .api()
+        .tokens()
+        .forEach(
+            token ->
+                holders.put(
+                    token.secret(),
+                    new Caller(token.name(), Caller.Role.valueOf(token.role().name()))));
+    StoreRoutes.mount(
+        vertx,
+        router,
+        store,
+        ActiveRef.of(store),
+        holders.isEmpty() ? AccessControl.local() : AccessControl.tokens(holders),
+        StoreLimits.DEFAULT);
+  }
+
+  private String kafka() {
+    return config.kafka().embedded()
+        ? closing(EmbeddedBroker.start(config.data().resolve("kafka"))).bootstrapServers()
+        : config.kafka().bootstrapServers();
+  }
+
+  private void startModel(
+      Vertx vertx,
+      ModelSettings model,
+      Checkpoint checkpoint,
+      TrafficMonitor traffic,
+      UsageProducer usage)
+      throws IOException {
+    Path folder = config.data().resolve("models").resolve(model.name());
+    EngineActivator activator =
+        new EngineActivator(
+            driver(model.engine()),
+            store,
+            checkpoint,
+            model.engine().format(),
+            folder.resolve("served"));
+    AtomicReference<ModelLoop> self = new AtomicReference<>();
+    ModelLoop loop =
+        new ModelLoop(
+            model,
+            checkpoint,
+            store,
+            traffic.of(model.name()),
+            activator,
+            folder,
+            clock,
+            () -> changed(self.get()),
+            entry -> events.journal(model.name(), entry));
+    self.set(loop);
+    loops.put(model.name(), loop);
+    closing(loop);
+    metrics.watch(loop);
+    health.register("engine " + model.name(), () -> engineHealth(loop));
+
+    ProxyTap proxy =
+        new ProxyTap(
+            vertx,
+            proxySettings(model),
+            tapped(model.name(), checkpoint),
+            loop::servedSnapshot,
+            new Combiner(
+                tapped(model.name(), checkpoint),
+                CombinerSettings.defaults(),
+                model.engine().urls().get(0).toString(),
+                clock,
+                usage),
+            clock,
+            metrics.registry());
+    int port = await("proxy of " + model.name(), proxy.listen());
+    closing(() -> await("proxy", proxy.close()));
+    proxies.put(model.name(), address(model.proxy().host(), port));
+    health.register("tap " + model.name(), () -> tapHealth(proxy.status()));
+    loop.start();
+  }
+
+  private void changed(ModelLoop loop) {
+    if (loop != null) {
+      events.state(loop.status());
+    }
+  }
+
+  private void drifted(Drift drift) {
+    ModelLoop loop = loops.get(drift.model());
+    if (loop == null || !(drift instanceof ModelDrift)) {
+      return;
+    }
+    List<DriftPoint> newest = loop.drift(1);
+    if (!newest.isEmpty()) {
+      events.drift(drift.model(), newest.get(0));
+    }
+    events.traffic(drift.model(), loop.traffic());
+    events.state(loop.status());
+  }
+
+  private static Finding engineHealth(ModelLoop loop) {
+    return loop.status().state() instanceof LoopState.Degraded degraded
+        ? new Finding.Ill(degraded.reason())
+        : new Finding.Well("serves " + loop.status().served().orElse("nothing known yet"));
+  }
+
+  private static Finding tapHealth(TapStatus status) {
+    return status.state() instanceof TapStatus.Resting resting
+        ? new Finding.Ill(resting.description())
+        : new Finding.Well(status.state().description());
+  }
+
+  private static SwapDriver driver(EngineSettings engine) {
+    SwapSettings settings = SwapSettings.defaults();
+    Map<String, SwapDriver> replicas = new LinkedHashMap<>();
+    for (URI url : engine.urls()) {
+      replicas.put(
+          url.toString(),
+          switch (engine.dialect()) {
+            case SGLANG -> InPlaceDriver.sglang(url, settings);
+            case VLLM -> InPlaceDriver.vllm(url, settings);
+          });
+    }
+    return new ReplicasDriver(replicas);
+  }
+
+  private static ProxySettings proxySettings(ModelSettings model) {
+    return ProxySettings.of(
+        model.proxy().host(),
+        model.proxy().port(),
+        model.engine().urls(),
+        switch (model.engine().dialect()) {
+          case SGLANG -> EngineDialect.SGLANG;
+          case VLLM -> EngineDialect.VLLM;
+        },
+        model.proxy().share());
+  }
+
+  private static TappedModel tapped(String name, Checkpoint checkpoint) {
+    List<TappedModel.Block> blocks = new ArrayList<>();
+    for (MoeBlock block : checkpoint.blocks()) {
+      blocks.add(new TappedModel.Block(block.name(), block.layer(), block.experts(), block.topK()));
+    }
+    int layers = checkpoint.config().path("num_hidden_layers").asInt(blocks.size());
+    return new TappedModel(name, layers, blocks);
+  }
+
+  private static URI address(String host, int port) {
+    return URI.create("http://" + host + ":" + port);
+  }
+
+  private <T extends AutoCloseable> T closing(T part) {
+    started.push(part);
+    return part;
+  }
+
+  private static <T> T await(String part, Future<T> future) {
+    try {
+      return future
+          .toCompletionStage()
+          .toCompletableFuture()
+          .get(STEP_LIMIT.toSeconds(), TimeUnit.SECONDS);
+    } catch (ExecutionException e) {
+      throw new IllegalStateException(
+          e.getCause().getMessage() == null ? part + " failed" : e.getCause().getMessage(), e);
+    } catch (TimeoutException e) {
+      throw new IllegalStateException(part + " did not answer within " + STEP_LIMIT, e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException(part + " was interrupted", e);
+    }
+  }
+}

@@ -1,0 +1,5 @@
+/** Compares compression strategies on one checkpoint and its traffic. */
+@NullMarked
+package dev.smelt.agent.ablation;
+
+import org.jspecify.annotations.NullMarked;

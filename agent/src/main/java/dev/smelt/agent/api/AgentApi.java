@@ -1,0 +1,196 @@
+package dev.smelt.agent.api;
+
+import dev.smelt.agent.config.ApiSettings;
+import dev.smelt.agent.control.ModelControl;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.core.WorkerExecutor;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerOptions;
+import io.vertx.ext.web.Router;
+import io.vertx.ext.web.RoutingContext;
+import io.vertx.ext.web.handler.HttpException;
+import java.net.BindException;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The API and the dashboard: what the loops know, what a person may ask of them, and what happens
+ * as it happens.
+ *
+ * <p>Failure semantics: {@link #start} leaves nothing listening when it fails. A request in flight
+ * when the API closes may be cut off; what it asked for goes on in the loop.
+ */
+public final class AgentApi {
+
+  private static final Logger LOGGER = LoggerFactory.getLogger(AgentApi.class);
+  private static final int READERS = 4;
+  private static final int IDLE_SECONDS = 60;
+
+  private final Vertx vertx;
+  private final ApiSettings settings;
+  private final List<ModelControl> models;
+  private final LiveEvents events;
+  private final HealthChecks health;
+  private final Metrics metrics;
+  private final List<Consumer<Router>> mounts;
+  private final WorkerExecutor reading;
+  private final HttpServer server;
+
+  /**
+   * Composes the API; nothing listens yet.
+   *
+   * @param models the loops, in the order they are shown
+   * @param events what the loops tell
+   * @param health what the dashboard shows as health; the same checks as of the management port
+   * @param metrics figures that the dashboard shows beside them
+   * @param mounts further routes, such as the store's; mounted behind the access check
+   */
+  public AgentApi(
+      Vertx vertx,
+      ApiSettings settings,
+      List<ModelControl> models,
+      LiveEvents events,
+      HealthChecks health,
+      Metrics metrics,
+      List<Consumer<Router>> mounts) {
+    this.vertx = vertx;
+    this.settings = settings;
+    this.models = List.copyOf(models);
+    this.events = events;
+    this.health = health;
+    this.metrics = metrics;
+    this.mounts = List.copyOf(mounts);
+    metrics.watchers(events);
+    this.reading = vertx.createSharedWorkerExecutor("smelt-api", READERS, 1, TimeUnit.MINUTES);
+    this.server =
+        vertx.createHttpServer(
+            new HttpServerOptions()
+                .setHost(settings.host())
+                .setPort(settings.port())
+                .setIdleTimeout(IDLE_SECONDS));
+  }
+
+  /** Listens; completes with the port, which the settings may have left open. */
+  public Future<Integer> start() {
+    return server
+        .requestHandler(router())
+        .listen()
+        .map(HttpServer::actualPort)
+        .recover(failure -> Future.failedFuture(understandable(failure)));
+  }
+
+  public Future<Void> close() {
+    return server.close().eventually(reading::close);
+  }
+
+  Router router() {
+    Access access = new Access(settings.tokens());
+    Router router = Router.router(vertx);
+    router.route().failureHandler(AgentApi::failed);
+    router.route().handler(this::measured);
+    router.route().handler(new BrowserGuard(settings.tokens().isEmpty())::check);
+    router.route("/v1/*").handler(access::check);
+    router.get("/v1/session").handler(request -> session(request, access));
+    router.get("/v1/health").handler(this::health);
+    router.get("/v1/events").handler(new EventStream(vertx, events, models, reading)::open);
+    new ModelRoutes(vertx, models, reading).mount(router);
+    mounts.forEach(mount -> mount.accept(router));
+    router
+        .route("/v1/*")
+        .handler(request -> Problem.unknown("see /openapi.json for what there is").send(request));
+    new Dashboard(reading).mount(router);
+    router
+        .route()
+        .handler(request -> Problem.unknown("see /openapi.json for what there is").send(request));
+    return router;
+  }
+
+  private void measured(RoutingContext request) {
+    long begin = System.nanoTime();
+    request.addEndHandler(
+        ended ->
+            metrics.request(
+                request.request().method().name(),
+                request.response().getStatusCode(),
+                Duration.ofNanos(System.nanoTime() - begin)));
+    request.next();
+  }
+
+  /** Who the caller is, so that a page can show only what they may do. */
+  private static void session(RoutingContext request, Access access) {
+    Access.Caller caller = Access.of(request);
+    Map<String, Object> body = new LinkedHashMap<>();
+    body.put("name", caller.name());
+    body.put("role", caller.role());
+    body.put("tokensRequired", access.tokensRequired());
+    send(request, ApiJson.bytes(body));
+  }
+
+  private void health(RoutingContext request) {
+    reading
+        .executeBlocking(() -> ApiJson.bytes(healthView()), false)
+        .onSuccess(body -> send(request, body))
+        .onFailure(request::fail);
+  }
+
+  private HealthView healthView() {
+    metrics.refresh();
+    return HealthView.of(health.results(), metrics.registry());
+  }
+
+  private static void send(RoutingContext request, byte[] json) {
+    request
+        .response()
+        .putHeader("Content-Type", "application/json")
+        .putHeader("Cache-Control", "no-store")
+        .end(Buffer.buffer(json));
+  }
+
+  private static void failed(RoutingContext request) {
+    Throwable cause = request.failure();
+    if (request.response().ended() || request.response().headWritten()) {
+      request.response().reset();
+    } else if (cause instanceof BadRequest refusal) {
+      Problem.invalid(refusal.getMessage()).send(request);
+    } else if (request.statusCode() >= 400 && request.statusCode() < 500) {
+      new Problem(
+              request.statusCode(),
+              "http-" + request.statusCode(),
+              HttpResponseStatus.valueOf(request.statusCode()).reasonPhrase(),
+              cause instanceof HttpException http && http.getPayload() != null
+                  ? http.getPayload()
+                  : "see /openapi.json for what is served")
+          .send(request);
+    } else {
+      LOGGER
+          .atError()
+          .addKeyValue("method", request.request().method())
+          .addKeyValue("path", request.request().path())
+          .setCause(cause)
+          .log("request failed");
+      Problem.internal().send(request);
+    }
+  }
+
+  private Throwable understandable(Throwable failure) {
+    if (failure instanceof BindException) {
+      return new IllegalStateException(
+          "port "
+              + settings.port()
+              + " on "
+              + settings.host()
+              + " is taken; set api.port to another one",
+          failure);
+    }
+    return failure;
+  }
+}

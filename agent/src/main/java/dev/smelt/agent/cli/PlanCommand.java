@@ -1,0 +1,142 @@
+package dev.smelt.agent.cli;
+
+import dev.smelt.agent.compress.Recipe;
+import dev.smelt.agent.merge.Alignment;
+import dev.smelt.agent.plan.Budget;
+import dev.smelt.agent.plan.LayerPlan;
+import dev.smelt.agent.plan.Plan;
+import dev.smelt.agent.plan.PlanFile;
+import dev.smelt.agent.plan.PlanOptions;
+import dev.smelt.agent.plan.Planner;
+import dev.smelt.agent.plan.Similarity;
+import dev.smelt.agent.plan.Strategy;
+import dev.smelt.agent.statistics.RoutingTrace;
+import dev.smelt.store.checkpoint.Checkpoint;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Decides which experts go together and writes the plan. */
+@Command(
+    name = "plan",
+    description = "Decides from routing traces which experts of each layer form a group.",
+    mixinStandardHelpOptions = true)
+final class PlanCommand implements Callable<Integer> {
+
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--checkpoint",
+      required = true,
+      paramLabel = "DIR",
+      description = "The model's folder.")
+  private Path checkpoint;
+
+  @Option(
+      names = "--routing",
+      required = true,
+      arity = "1..*",
+      paramLabel = "FILE",
+      description = "Routing traces (*.routing.safetensors); several add up.")
+  private List<Path> routing;
+
+  @Option(
+      names = "--average-groups",
+      required = true,
+      paramLabel = "A",
+      description = "Groups that a layer keeps, on average.")
+  private double averageGroups;
+
+  @Mixin private PlanningChoices choices = new PlanningChoices();
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "FILE",
+      description = "Where the plan goes; without it a summary is printed only.")
+  private @Nullable Path output;
+
+  @Option(names = "--json", description = "Print the plan as JSON.")
+  private boolean json;
+
+  PlanCommand() {}
+
+  @Override
+  public Integer call() {
+    try (Checkpoint opened = Checkpoint.open(checkpoint)) {
+      Plan plan =
+          Planner.plan(
+              opened, RoutingTrace.read(opened.blocks(), routing), choices.options(averageGroups));
+      if (output != null) {
+        PlanFile.write(plan, output);
+      }
+      print(plan, spec.commandLine().getOut());
+    }
+    return 0;
+  }
+
+  private void print(Plan plan, PrintWriter out) {
+    if (json) {
+      out.println(PlanFile.toJson(plan).toPrettyString());
+    } else {
+      for (LayerPlan layer : plan.layers()) {
+        out.printf("%s: %d experts in %d groups%n", layer.block(), layer.experts(), layer.groups());
+        for (int group = 0; group < layer.groups(); group++) {
+          out.printf("  %3d  %s%n", layer.dominant().get(group), layer.members(group));
+        }
+      }
+    }
+    out.flush();
+  }
+
+  /** How to plan; shared by the commands that do. */
+  static final class PlanningChoices {
+
+    @Option(
+        names = "--strategy",
+        defaultValue = "m-smoe",
+        paramLabel = "NAME",
+        description =
+            "Who decides: m-smoe (default), mc-smoe, frequency-prune, reap, ream or smelt.")
+    private String strategy;
+
+    @Option(
+        names = "--similarity",
+        defaultValue = "router-logits",
+        paramLabel = "NAME",
+        description =
+            "What makes experts alike: router-logits (default), co-activation, router-weight or"
+                + " weight.")
+    private String similarity;
+
+    @Option(
+        names = "--budget",
+        defaultValue = "exact",
+        paramLabel = "NAME",
+        description = "How layers share the groups: exact (default), reference or uniform.")
+    private String budget;
+
+    Strategy strategy() {
+      return Strategy.named(strategy);
+    }
+
+    Recipe.Choices choices(Alignment alignment) {
+      return new Recipe.Choices(
+          Strategy.named(strategy), Similarity.named(similarity), Budget.named(budget), alignment);
+    }
+
+    PlanOptions options(double averageGroups) {
+      return new PlanOptions(
+          Strategy.named(strategy),
+          Similarity.named(similarity),
+          Budget.named(budget),
+          averageGroups);
+    }
+  }
+}

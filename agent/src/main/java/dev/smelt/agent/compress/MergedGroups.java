@@ -1,0 +1,73 @@
+package dev.smelt.agent.compress;
+
+import dev.smelt.agent.compute.Compute;
+import dev.smelt.agent.merge.ExpertWeights;
+import dev.smelt.agent.merge.GroupMerger;
+import dev.smelt.agent.plan.LayerPlan;
+import dev.smelt.agent.plan.Plan;
+import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.checkpoint.MoeBlock;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+
+/** The groups of a plan, merged one by one whenever they are asked for. */
+final class MergedGroups {
+
+  private final Checkpoint checkpoint;
+  private final Plan plan;
+  private final GroupMerger merger;
+  private final Compute compute;
+
+  /** A group's merged expert. */
+  interface Visitor {
+    void visit(int group, ExpertWeights merged);
+  }
+
+  MergedGroups(Checkpoint checkpoint, Plan plan, GroupMerger merger, Compute compute) {
+    this.checkpoint = checkpoint;
+    this.plan = plan;
+    this.merger = merger;
+    this.compute = compute;
+    blocks().forEach(this::plan);
+  }
+
+  Checkpoint checkpoint() {
+    return checkpoint;
+  }
+
+  Compute compute() {
+    return compute;
+  }
+
+  List<MoeBlock> blocks() {
+    return checkpoint.blocks();
+  }
+
+  LayerPlan plan(MoeBlock block) {
+    LayerPlan layer =
+        plan.layer(block.name())
+            .orElseThrow(
+                () ->
+                    new CompressionException(
+                        block.name() + ": the plan says nothing about this block; plan again"));
+    if (layer.experts() != block.experts()) {
+      throw new CompressionException(
+          "%s: the plan is for %d experts, the checkpoint has %d; plan again"
+              .formatted(block.name(), layer.experts(), block.experts()));
+    }
+    return layer;
+  }
+
+  /**
+   * @throws CancellationException when the thread is interrupted
+   */
+  void each(MoeBlock block, Visitor visitor) {
+    LayerPlan ofBlock = plan(block);
+    for (int group = 0; group < ofBlock.groups(); group++) {
+      if (Thread.currentThread().isInterrupted()) {
+        throw new CancellationException("the compression was cancelled");
+      }
+      visitor.visit(group, merger.merge(block, ofBlock, group));
+    }
+  }
+}

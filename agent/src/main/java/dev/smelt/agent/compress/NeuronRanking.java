@@ -1,0 +1,103 @@
+package dev.smelt.agent.compress;
+
+import java.util.Arrays;
+
+/**
+ * In which order an expert's hidden neurons are worth keeping when the down projection is fitted
+ * again to those that are kept.
+ *
+ * <p>With the moments {@code H = sum g² h hᵀ} and {@code B = sum g² y hᵀ}, keeping the neurons K
+ * and fitting leaves the expected squared error {@code tr(sum g² y yᵀ) - tr(B[:,K] H[K,K]⁻¹
+ * B[:,K]ᵀ)}. Greedily the next neuron is the one that lowers it most: a Cholesky factorisation of
+ * H, pivoted by {@code |P e_j|² / R[j,j]} with the remainders R of H and P of B. (Column subset
+ * selection; MoDeGPT, arXiv 2408.09632, does so for dense models by H alone.)
+ *
+ * @param order neurons, the most worth keeping first
+ * @param gains by how much each lowers the error when it joins those before it
+ */
+record NeuronRanking(int[] order, double[] gains) {
+
+  static NeuronRanking of(ActivationFit fit) {
+    return new Ranker(fit).rank();
+  }
+
+  /** Pivoted Cholesky in place: R and P shrink with every neuron that is taken. */
+  private static final class Ranker {
+    private final int outputs;
+    private final int width;
+    private final double[] remainder;
+    private final double[] effect;
+    private final boolean[] taken;
+
+    Ranker(ActivationFit fit) {
+      outputs = fit.cross().rows();
+      width = fit.cross().cols();
+      remainder = doubles(fit.moment().values());
+      effect = doubles(fit.cross().values());
+      taken = new boolean[width];
+    }
+
+    NeuronRanking rank() {
+      int[] order = new int[width];
+      double[] gains = new double[width];
+      double[] scores = new double[width];
+      for (int step = 0; step < width; step++) {
+        score(scores);
+        int best = -1;
+        for (int j = 0; j < width; j++) {
+          if (!taken[j] && (best < 0 || scores[j] > scores[best])) {
+            best = j;
+          }
+        }
+        order[step] = best;
+        gains[step] = scores[best];
+        taken[best] = true;
+        if (step < width - 1) {
+          eliminate(best);
+        }
+      }
+      return new NeuronRanking(order, gains);
+    }
+
+    private void score(double[] scores) {
+      Arrays.fill(scores, 0);
+      for (int i = 0; i < outputs; i++) {
+        int at = i * width;
+        for (int j = 0; j < width; j++) {
+          scores[j] += effect[at + j] * effect[at + j];
+        }
+      }
+      for (int j = 0; j < width; j++) {
+        scores[j] /= Math.max(remainder[j * width + j], Double.MIN_NORMAL);
+      }
+    }
+
+    private void eliminate(int pivot) {
+      double root = Math.sqrt(Math.max(remainder[pivot * width + pivot], Double.MIN_NORMAL));
+      double[] column = new double[width];
+      for (int j = 0; j < width; j++) {
+        column[j] = remainder[pivot * width + j] / root;
+      }
+      for (int i = 0; i < width; i++) {
+        subtract(column[i], column, remainder, i * width);
+      }
+      for (int i = 0; i < outputs; i++) {
+        subtract(effect[i * width + pivot] / root, column, effect, i * width);
+      }
+    }
+
+    private void subtract(double factor, double[] column, double[] from, int at) {
+      for (int j = 0; j < width; j++) {
+        from[at + j] -= factor * column[j];
+      }
+    }
+
+    private static double[] doubles(float[] values) {
+      double[] doubles = new double[values.length];
+      for (int i = 0; i < values.length; i++) {
+        doubles[i] = values[i];
+      }
+      return doubles;
+    }
+  }
+}

@@ -1,0 +1,16 @@
+package dev.smelt.agent.compress;
+
+import dev.smelt.agent.merge.ExpertWeights;
+
+/** What is done to merged experts before they are stored. */
+public sealed interface Reduction
+    permits Factoring, Narrowing, Refitting, WhitenedFactoring, Whole {
+
+  /** Looks at all groups first, where it must, and says how each is stored. */
+  Writer prepare(MergedGroups groups);
+
+  /** Stores one merged expert after the other. */
+  interface Writer {
+    void write(CompactTensors tensors, int group, ExpertWeights merged);
+  }
+}

@@ -1,0 +1,10 @@
+package dev.smelt.agent.compress;
+
+/** Merged experts are stored as they are. */
+public record Whole() implements Reduction {
+
+  @Override
+  public Writer prepare(MergedGroups groups) {
+    return CompactTensors::whole;
+  }
+}

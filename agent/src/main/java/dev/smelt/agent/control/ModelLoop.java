@@ -1,0 +1,694 @@
+package dev.smelt.agent.control;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.smelt.agent.config.ModelSettings;
+import dev.smelt.agent.control.Journal.Entry;
+import dev.smelt.agent.control.Journal.Kind;
+import dev.smelt.agent.control.LoopStatus.Progress;
+import dev.smelt.agent.plan.Plan;
+import dev.smelt.agent.plan.PlanFile;
+import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.checkpoint.TensorSource;
+import dev.smelt.store.snapshot.Manifest;
+import dev.smelt.store.snapshot.ManifestDraft;
+import dev.smelt.store.snapshot.Publication;
+import dev.smelt.store.snapshot.Reason;
+import dev.smelt.store.snapshot.Ref;
+import dev.smelt.store.snapshot.RefUpdate;
+import dev.smelt.store.snapshot.SnapshotStore;
+import dev.smelt.store.snapshot.StoreException;
+import dev.smelt.streams.drift.ModelDrift;
+import dev.smelt.streams.profile.Baseline;
+import dev.smelt.streams.profile.Profile;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The control loop of one model. All work happens on one thread, so nothing is ever done twice at
+ * once; what a person asks for interrupts planning, compressing and gating, never an activation.
+ *
+ * <p>The ref {@code active} says what should serve, whoever moved it; the loop makes the engine
+ * follow. Where the engine refuses, the ref goes back.
+ *
+ * <p>Failure semantics: a crash before the candidate's manifest is committed leaves blobs that the
+ * store collects; one between the move of the ref and the swap leaves the ref naming the new
+ * snapshot, and the next start makes the engine follow it. What the engine serves is taken as
+ * unknown at every start and set right before anything else.
+ */
+public final class ModelLoop implements ModelControl, AutoCloseable {
+
+  private static final Logger LOGGER = LoggerFactory.getLogger(ModelLoop.class);
+  private static final Duration TICK = Duration.ofMillis(250);
+  private static final Duration RETRY = Duration.ofSeconds(5);
+  private static final String SELF = "smelt";
+
+  /** The strategy of the snapshot that stands for the full model. */
+  private static final String FULL_MODEL = "none";
+
+  private final ModelSettings settings;
+  private final Checkpoint checkpoint;
+  private final SnapshotStore store;
+  private final Traffic traffic;
+  private final Activator activator;
+  private final Clock clock;
+  private final Smelter smelter;
+  private final Gate gate;
+  private final Journal journal;
+  private final StateFile stateFile;
+  private final Runnable changed;
+  private final long fullExpertBytes;
+  private final ScheduledExecutorService thread;
+
+  private volatile StateFile.Content content;
+  private volatile Optional<Manifest> served = Optional.empty();
+  private volatile Optional<Manifest> active = Optional.empty();
+  private volatile Optional<Progress> progress = Optional.empty();
+  private volatile String decision = "starting";
+  private volatile int activations;
+  private Instant retryAt = Instant.MIN;
+  private @Nullable Thread interruptible;
+
+  /**
+   * @param checkpoint the full model, open as long as the loop
+   * @param folder where the loop keeps its state and its journal
+   * @param changed called after each change of {@link #status}, on the loop's thread
+   * @param told of each journal entry
+   */
+  public ModelLoop(
+      ModelSettings settings,
+      Checkpoint checkpoint,
+      SnapshotStore store,
+      Traffic traffic,
+      Activator activator,
+      Path folder,
+      Clock clock,
+      Runnable changed,
+      java.util.function.Consumer<Entry> told)
+      throws IOException {
+    this.settings = settings;
+    this.checkpoint = checkpoint;
+    this.store = store;
+    this.traffic = traffic;
+    this.activator = activator;
+    this.clock = clock;
+    this.changed = changed;
+    this.smelter = new Smelter(checkpoint, settings.compression());
+    this.gate = new Gate(checkpoint, settings.gate());
+    this.journal = Journal.open(folder.resolve("journal.jsonl"), told);
+    this.stateFile = new StateFile(folder.resolve("state.json"));
+    this.fullExpertBytes = checkpoint.blocks().stream().mapToLong(this::expertBytes).sum();
+    this.content = restored();
+    this.thread =
+        Executors.newSingleThreadScheduledExecutor(
+            work -> new Thread(work, "smelt-loop-" + settings.name()));
+  }
+
+  /** Starts to watch and act. */
+  public void start() {
+    thread.scheduleWithFixedDelay(this::tick, 0, TICK.toMillis(), TimeUnit.MILLISECONDS);
+  }
+
+  /** Stops; work in hand is abandoned, an activation is finished first. */
+  @Override
+  public void close() throws IOException {
+    thread.shutdown();
+    interruptWork();
+    try {
+      if (!thread.awaitTermination(settings.engine().timeout().toMillis(), TimeUnit.MILLISECONDS)) {
+        LOGGER.atWarn().addKeyValue("model", model()).log("the loop did not stop in time");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    journal.close();
+  }
+
+  @Override
+  public String model() {
+    return settings.name();
+  }
+
+  /** The id of the snapshot that the engine serves; empty for the full model or while unknown. */
+  public String servedSnapshot() {
+    return served.filter(ModelLoop::compressed).map(Manifest::id).orElse("");
+  }
+
+  @Override
+  public LoopState state() {
+    return content.state();
+  }
+
+  @Override
+  public LoopStatus status() {
+    Optional<Manifest> now = active;
+    String baseline = now.map(Manifest::id).orElse("");
+    return new LoopStatus(
+        model(),
+        content.state(),
+        settings.policy().mode(),
+        now.map(Manifest::id),
+        store.ref(model(), Ref.PREVIOUS).map(Ref::snapshot),
+        served.map(Manifest::id),
+        traffic.drift().newest(baseline).map(ModelLoop::drift),
+        traffic.drift().breachedWindows(baseline),
+        profileTokens(profilesIfKnown()),
+        decision,
+        progress,
+        activations,
+        content.lastRemerge(),
+        fullExpertBytes,
+        now.filter(ModelLoop::compressed).map(Manifest::bytes).orElse(fullExpertBytes));
+  }
+
+  @Override
+  public List<BlockTraffic> traffic() {
+    Map<String, Profile> profiles = profilesIfKnown();
+    List<BlockTraffic> blocks = new ArrayList<>();
+    for (MoeBlock block : checkpoint.blocks()) {
+      Profile profile = profiles.get(block.name());
+      if (profile != null) {
+        blocks.add(
+            new BlockTraffic(
+                block.name(),
+                profile.topK(),
+                profile.tokens(),
+                profile.requests(),
+                list(profile.frequency()),
+                active
+                    .flatMap(manifest -> Baselines.frequency(manifest, block.name()))
+                    .map(ModelLoop::list)
+                    .orElse(List.of())));
+      }
+    }
+    return blocks;
+  }
+
+  @Override
+  public List<DriftPoint> drift(int most) {
+    return traffic.drift().points(most);
+  }
+
+  @Override
+  public List<Entry> journal(int most) {
+    return journal.newest(most);
+  }
+
+  @Override
+  public CompletionStage<Outcome> remerge(Request request) {
+    return ask(
+        request,
+        "re-merge",
+        () ->
+            content.state() instanceof LoopState.Observing observing
+                ? remerge(
+                    observing.plan(clock.instant(), Trigger.HAND, request.why()), requireProfiles())
+                : refused("only while observing"));
+  }
+
+  @Override
+  public CompletionStage<Outcome> approve(Request request) {
+    return ask(
+        request,
+        "approve",
+        () ->
+            content.state() instanceof LoopState.AwaitingApproval waiting
+                ? remerge(waiting.approve(clock.instant()), requireProfiles())
+                : refused("nothing waits for approval"));
+  }
+
+  @Override
+  public CompletionStage<Outcome> reject(Request request) {
+    return ask(
+        request,
+        "reject",
+        () -> {
+          if (content.state() instanceof LoopState.AwaitingApproval waiting) {
+            save(content.withRemerge(clock.instant()));
+            enter(waiting.reject(clock.instant()));
+            return new Outcome.Done("rejected; the cool-down starts anew");
+          }
+          return refused("nothing waits for approval");
+        });
+  }
+
+  @Override
+  public CompletionStage<Outcome> pause(Request request) {
+    return ask(
+        request,
+        "pause",
+        () -> {
+          if (content.state() instanceof LoopState.Observing observing) {
+            enter(observing.pause(clock.instant(), request.who(), request.why()));
+            return new Outcome.Done("paused");
+          }
+          return refused("only while observing");
+        });
+  }
+
+  @Override
+  public CompletionStage<Outcome> resume(Request request) {
+    return ask(
+        request,
+        "resume",
+        () -> {
+          if (content.state() instanceof LoopState.Paused paused) {
+            enter(paused.resume(clock.instant()));
+          } else if (content.state() instanceof LoopState.RolledBack rolledBack) {
+            enter(rolledBack.resume(clock.instant()));
+          } else {
+            return refused("neither paused nor rolled back");
+          }
+          return new Outcome.Done("observing");
+        });
+  }
+
+  @Override
+  public CompletionStage<Outcome> activate(String snapshot, Request request) {
+    return ask(
+        request,
+        "activate " + snapshot,
+        () -> move(() -> store.activate(model(), snapshot, reason(request))));
+  }
+
+  @Override
+  public CompletionStage<Outcome> rollback(Optional<String> snapshot, Request request) {
+    return ask(
+        request,
+        "roll back" + snapshot.map(id -> " to " + id).orElse(""),
+        () -> move(() -> store.rollback(model(), snapshot, reason(request))));
+  }
+
+  private CompletionStage<Outcome> ask(Request request, String what, Supplier<Outcome> work) {
+    CompletableFuture<Outcome> outcome = new CompletableFuture<>();
+    interruptWork();
+    thread.execute(
+        () -> {
+          try {
+            Outcome result = work.get();
+            write(
+                Kind.OPERATOR,
+                request.who() + ": " + what + " (" + request.why() + "): " + result.message(),
+                Map.of());
+            outcome.complete(result);
+          } catch (StoreException | IllegalStateException | IllegalArgumentException e) {
+            outcome.complete(new Outcome.Refused(e.getMessage()));
+          } catch (RuntimeException e) {
+            failed("request failed", e);
+            outcome.completeExceptionally(e);
+          }
+        });
+    return outcome;
+  }
+
+  private Outcome refused(String when) {
+    return new Outcome.Refused(
+        "not possible in state " + content.state().getClass().getSimpleName() + ": " + when);
+  }
+
+  private void tick() {
+    try {
+      if (clock.instant().isBefore(retryAt)) {
+        return;
+      }
+      follow();
+      if (content.state() instanceof LoopState.Observing observing) {
+        decide(observing);
+      }
+    } catch (RuntimeException e) {
+      failed("the loop stumbled and goes on", e);
+      retryAt = clock.instant().plus(RETRY);
+    }
+  }
+
+  private void decide(LoopState.Observing observing) {
+    Map<String, Profile> profiles;
+    try {
+      profiles = traffic.profiles();
+    } catch (IllegalStateException starting) {
+      decision = "waiting for the stream: " + starting.getMessage();
+      return;
+    }
+    Decision next = Policy.decide(evidence(profiles), settings.policy());
+    decision = next.reason();
+    if (!(next instanceof Decision.Remerge wanted)) {
+      write(Kind.DECISION, "nothing to do: " + next.reason(), Map.of());
+      return;
+    }
+    Instant now = clock.instant();
+    switch (settings.policy().mode()) {
+      case OBSERVE -> write(Kind.DECISION, "would re-merge: " + wanted.reason(), Map.of());
+      case APPROVE -> {
+        write(Kind.DECISION, "asks to re-merge: " + wanted.reason(), Map.of());
+        enter(observing.propose(now, wanted.trigger(), wanted.reason()));
+      }
+      case AUTO -> {
+        write(Kind.DECISION, "re-merges: " + wanted.reason(), Map.of());
+        remerge(observing.plan(now, wanted.trigger(), wanted.reason()), profiles);
+      }
+    }
+  }
+
+  private Evidence evidence(Map<String, Profile> profiles) {
+    String baseline = active.map(Manifest::id).orElse("");
+    Instant now = clock.instant();
+    return new Evidence(
+        now,
+        profileTokens(profiles),
+        active.filter(ModelLoop::compressed).isPresent(),
+        traffic.drift().newest(baseline).map(ModelLoop::drift),
+        traffic.drift().breachedWindows(baseline),
+        content.lastRemerge(),
+        content.remergesSince(now.minus(Policy.DAY)));
+  }
+
+  private Outcome remerge(LoopState.Planning planning, Map<String, Profile> profiles) {
+    save(content.withRemerge(clock.instant()));
+    enter(planning);
+    LoopState abandonedTo = planning.abandon(clock.instant());
+    try (Publication publication = store.begin(model())) {
+      beginInterruptible();
+      Manifest candidate;
+      try {
+        Plan plan = smelter.plan(profiles);
+        LoopState.Compressing compressing = enter(planning.compress(clock.instant()));
+        smelter.compress(
+            plan,
+            publication,
+            (block, done, all) -> progress = Optional.of(new Progress("merging", done, all)));
+        LoopState.Gating gating = enter(compressing.gate(clock.instant()));
+        progress = Optional.of(new Progress("scoring on held-out text", 0, 1));
+        Gate.Verdict verdict =
+            gate.judge(publication.tensors(), activeTensors(), frequencies(profiles));
+        write(
+            Kind.GATE,
+            (verdict.passed() ? "passed: " : "refused: ") + verdict.reason(),
+            verdict.figures());
+        if (!verdict.passed()) {
+          enter(gating.refuse(clock.instant()));
+          return new Outcome.Refused(verdict.reason());
+        }
+        endInterruptible();
+        LoopState.Publishing publishing = enter(gating.publish(clock.instant()));
+        abandonedTo = publishing.abandon(clock.instant());
+        candidate = publication.commit(draft(planning.trigger(), plan, verdict, profiles));
+      } finally {
+        endInterruptible();
+        progress = Optional.empty();
+      }
+      RefUpdate moved =
+          store.activate(
+              model(),
+              candidate.id(),
+              new Reason(SELF, planning.trigger() + ": " + planning.reason()));
+      return followed(moved);
+    } catch (CancellationException e) {
+      write(Kind.STATE, "re-merge abandoned for a request", Map.of());
+      enter(abandonedTo);
+      return new Outcome.Refused("abandoned for another request");
+    } catch (IOException | RuntimeException e) {
+      failed("re-merge failed; what served goes on serving", e);
+      enter(abandonedTo);
+      return new Outcome.Refused(String.valueOf(e.getMessage()));
+    }
+  }
+
+  private ManifestDraft draft(
+      Trigger trigger, Plan plan, Gate.Verdict verdict, Map<String, Profile> profiles) {
+    return new ManifestDraft(
+        active.map(Manifest::id),
+        SELF,
+        trigger.name().toLowerCase(java.util.Locale.ROOT),
+        plan.strategy(),
+        checkpoint.digest(),
+        PlanFile.toJson(plan),
+        new ObjectMapper().valueToTree(verdict.figures()),
+        Baselines.toJson(profiles));
+  }
+
+  private Outcome move(Supplier<RefUpdate> change) {
+    RefUpdate update = change.get();
+    Outcome outcome = followed(update);
+    if (update instanceof RefUpdate.Moved && outcome instanceof Outcome.Done) {
+      holdAfterRequest();
+    }
+    return outcome;
+  }
+
+  /** A person chose what serves; the loop does not choose otherwise before it is told to. */
+  private void holdAfterRequest() {
+    if (content.state() instanceof LoopState.Observing observing) {
+      String now = served.map(Manifest::id).orElse("");
+      String before = store.ref(model(), Ref.PREVIOUS).map(Ref::snapshot).orElse("");
+      enter(
+          observing
+              .activate(clock.instant(), before, now, "by request")
+              .settleOnEarlier(clock.instant()));
+    }
+  }
+
+  private Outcome followed(RefUpdate update) {
+    if (update instanceof RefUpdate.Conflict conflict) {
+      return new Outcome.Refused(
+          "the ref active was moved meanwhile to " + conflict.actual().orElse("nothing"));
+    }
+    Outcome outcome = follow();
+    return update instanceof RefUpdate.Unknown unknown
+        ? new Outcome.Unknown(unknown.cause())
+        : outcome;
+  }
+
+  /** Makes the engine serve what the ref {@code active} names. */
+  private Outcome follow() {
+    Manifest wanted = wanted();
+    active = Optional.of(wanted);
+    if (served.isPresent() && served.get().id().equals(wanted.id())) {
+      return new Outcome.Done(wanted.id() + " serves");
+    }
+    String from = served.map(Manifest::id).orElse("unknown");
+    LoopState before = content.state();
+    enter(new LoopState.Activating(clock.instant(), from, wanted.id(), "ref active"));
+    Activator.Result result = activator.activate(wanted);
+    Instant now = clock.instant();
+    Outcome outcome;
+    if (result instanceof Activator.Result.Kept kept) {
+      outcome = takeBack(wanted, kept.reason());
+    } else if (result instanceof Activator.Result.Unknown unknown) {
+      served = Optional.empty();
+      retryAt = now.plus(RETRY);
+      write(Kind.FAILURE, "not known what serves: " + unknown.reason(), Map.of());
+      outcome = new Outcome.Unknown(unknown.reason());
+    } else {
+      outcome = nowServes(wanted, from, now);
+    }
+    enter(afterActivation(before, outcome, now));
+    return outcome;
+  }
+
+  private Outcome nowServes(Manifest snapshot, String from, Instant now) {
+    if (served.isPresent() && compressed(snapshot)) {
+      activations++;
+    }
+    served = Optional.of(snapshot);
+    rebase(snapshot, now);
+    write(
+        Kind.ACTIVATION,
+        "engine serves " + snapshot.id() + " in place of " + from,
+        Map.of("from", from, "to", snapshot.id()));
+    return new Outcome.Done(snapshot.id() + " serves");
+  }
+
+  private LoopState afterActivation(LoopState before, Outcome outcome, Instant now) {
+    if (served.isEmpty()) {
+      return new LoopState.Degraded(now, outcome.message());
+    }
+    boolean held = before instanceof LoopState.Paused || before instanceof LoopState.RolledBack;
+    return held ? before : new LoopState.Observing(now);
+  }
+
+  private Outcome takeBack(Manifest wanted, String reason) {
+    write(Kind.FAILURE, "engine does not take " + wanted.id() + ": " + reason, Map.of());
+    retryAt = clock.instant().plus(RETRY);
+    if (served.isEmpty()) {
+      return new Outcome.Refused(reason);
+    }
+    RefUpdate back =
+        store.moveRef(
+            model(),
+            Ref.ACTIVE,
+            Optional.of(wanted.id()),
+            served.get().id(),
+            new Reason(SELF, oneLine("engine refused: " + reason)));
+    if (back instanceof RefUpdate.Moved) {
+      active = served;
+    }
+    return new Outcome.Refused(reason);
+  }
+
+  private void rebase(Manifest snapshot, Instant now) {
+    List<Baseline> baselines = Baselines.of(snapshot, now);
+    if (!baselines.isEmpty()) {
+      traffic.rebase(baselines);
+    }
+  }
+
+  /** What should serve; the first start of all publishes the full model as the base snapshot. */
+  private Manifest wanted() {
+    Optional<Ref> ref = store.ref(model(), Ref.ACTIVE);
+    if (ref.isPresent()) {
+      return active
+          .filter(known -> known.id().equals(ref.get().snapshot()))
+          .orElseGet(() -> store.manifest(model(), ref.get().snapshot()));
+    }
+    try (Publication publication = store.begin(model())) {
+      Manifest base =
+          publication.commit(ManifestDraft.of(SELF, "start", FULL_MODEL, checkpoint.digest()));
+      Reason reason = new Reason(SELF, "the full model, before any compression");
+      store.moveRef(model(), Ref.BASE, Optional.empty(), base.id(), reason);
+      store.activate(model(), base.id(), reason);
+      return base;
+    }
+  }
+
+  private Optional<TensorSource> activeTensors() {
+    return active.filter(ModelLoop::compressed).map(store::tensors);
+  }
+
+  private List<double[]> frequencies(Map<String, Profile> profiles) {
+    return checkpoint.blocks().stream()
+        .map(block -> profiles.get(block.name()).frequency())
+        .toList();
+  }
+
+  private Map<String, Profile> requireProfiles() {
+    Map<String, Profile> profiles = traffic.profiles();
+    for (MoeBlock block : checkpoint.blocks()) {
+      if (!profiles.containsKey(block.name())) {
+        throw new IllegalStateException(
+            "no traffic of " + block.name() + " was seen yet; send some through the proxy");
+      }
+    }
+    return profiles;
+  }
+
+  private Map<String, Profile> profilesIfKnown() {
+    try {
+      return traffic.profiles();
+    } catch (IllegalStateException starting) {
+      return Map.of();
+    }
+  }
+
+  private double profileTokens(Map<String, Profile> profiles) {
+    return checkpoint.blocks().stream()
+        .mapToDouble(
+            block ->
+                Optional.ofNullable(profiles.get(block.name())).map(Profile::tokens).orElse(0.0))
+        .min()
+        .orElse(0);
+  }
+
+  private long expertBytes(MoeBlock block) {
+    return block.roles().stream()
+        .mapToLong(
+            role ->
+                (long) block.experts()
+                    * block.elements(role)
+                    * checkpoint.expertDType(block, role).bytes())
+        .sum();
+  }
+
+  private StateFile.Content restored() {
+    Optional<StateFile.Content> kept = stateFile.read();
+    Instant now = clock.instant();
+    if (kept.isEmpty()) {
+      return new StateFile.Content(new LoopState.Observing(now), List.of());
+    }
+    LoopState state = kept.get().state();
+    if (state instanceof LoopState.Paused
+        || state instanceof LoopState.RolledBack
+        || state instanceof LoopState.AwaitingApproval
+        || state instanceof LoopState.Observing) {
+      return kept.get();
+    }
+    write(
+        Kind.STATE,
+        "stopped while " + state.getClass().getSimpleName() + "; observing anew",
+        Map.of());
+    return kept.get().with(new LoopState.Observing(now));
+  }
+
+  private <S extends LoopState> S enter(S next) {
+    save(content.with(next));
+    write(Kind.STATE, next.getClass().getSimpleName(), Map.of());
+    return next;
+  }
+
+  private void save(StateFile.Content next) {
+    stateFile.write(next);
+    content = next;
+    changed.run();
+  }
+
+  private void write(Kind kind, String message, Map<String, Object> figures) {
+    journal.write(new Entry(clock.instant(), kind, message, figures));
+  }
+
+  private void failed(String what, Exception e) {
+    LOGGER.atError().addKeyValue("model", model()).setCause(e).log("control loop failure");
+    write(Kind.FAILURE, what + ": " + e.getMessage(), Map.of());
+  }
+
+  private synchronized void beginInterruptible() {
+    interruptible = Thread.currentThread();
+  }
+
+  private synchronized void endInterruptible() {
+    interruptible = null;
+    Thread.interrupted();
+  }
+
+  private synchronized void interruptWork() {
+    if (interruptible != null) {
+      interruptible.interrupt();
+    }
+  }
+
+  private static Reason reason(Request request) {
+    return new Reason(request.who(), oneLine(request.why()));
+  }
+
+  private static String oneLine(String text) {
+    String line = text.replaceAll("\\p{Cntrl}+", " ").strip();
+    return line.length() <= 500 ? line : line.substring(0, 500);
+  }
+
+  private static boolean compressed(Manifest manifest) {
+    return !manifest.fullModel();
+  }
+
+  private static Evidence.Drift drift(ModelDrift drift) {
+    return new Evidence.Drift(drift.value(), drift.threshold());
+  }
+
+  private static List<Double> list(double[] values) {
+    return java.util.Arrays.stream(values).boxed().toList();
+  }
+}

@@ -1,0 +1,49 @@
+package dev.smelt.streams.topology;
+
+import java.time.Duration;
+import java.util.Properties;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.streams.StreamsConfig;
+
+/**
+ * How the streams client runs. What it doesn't say is left to Kafka.
+ *
+ * @param applicationId names the consumer group and the internal topics; all instances share it
+ * @param bootstrapServers where the brokers are
+ * @param stateFolder where the client keeps its lock files; losing it loses nothing
+ * @param advertisedAddress {@code host:port} under which other instances can ask this one for
+ *     profiles; empty if there are no others
+ * @param threads threads that share the tasks
+ * @param commitInterval how often results become visible, and how much is repeated after a crash
+ * @param replication copies of internal topics
+ */
+public record StreamsSettings(
+    String applicationId,
+    String bootstrapServers,
+    String stateFolder,
+    String advertisedAddress,
+    int threads,
+    Duration commitInterval,
+    int replication) {
+
+  /** As properties for {@code KafkaStreams}: exactly once, version 2. */
+  public Properties properties() {
+    Properties properties = new Properties();
+    properties.put(StreamsConfig.APPLICATION_ID_CONFIG, applicationId);
+    properties.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, bootstrapServers);
+    properties.put(StreamsConfig.STATE_DIR_CONFIG, stateFolder);
+    properties.put(StreamsConfig.APPLICATION_SERVER_CONFIG, advertisedAddress);
+    properties.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, threads);
+    properties.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
+    properties.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, commitInterval.toMillis());
+    properties.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, replication);
+    properties.put(
+        StreamsConfig.producerPrefix(ProducerConfig.MAX_REQUEST_SIZE_CONFIG),
+        Topics.MAX_RECORD_BYTES);
+    properties.put(StreamsConfig.producerPrefix(ProducerConfig.COMPRESSION_TYPE_CONFIG), "lz4");
+    properties.put(
+        StreamsConfig.consumerPrefix(ConsumerConfig.AUTO_OFFSET_RESET_CONFIG), "earliest");
+    return properties;
+  }
+}
