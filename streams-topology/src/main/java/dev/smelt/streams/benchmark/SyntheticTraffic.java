@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
-import java.util.Random;
+import java.util.SplittableRandom;
 
 /**
  * Routing of one layer as real requests cause it: a request is of one of a few kinds, each kind
@@ -25,7 +25,7 @@ public final class SyntheticTraffic {
   private static final double MEAN_REQUEST_TOKENS = 200;
 
   private final Shape shape;
-  private final Random random;
+  private final SplittableRandom random;
   private final double[][] logPreferences;
   private final double[] cumulative;
 
@@ -47,7 +47,7 @@ public final class SyntheticTraffic {
 
   public SyntheticTraffic(Shape shape, long seed) {
     this.shape = shape;
-    random = new Random(seed);
+    random = new SplittableRandom(seed);
     logPreferences = new double[2 * KIND_SHARES.length][shape.experts()];
     double[] common = new double[shape.experts()];
     Arrays.setAll(common, e -> COMMON_SPREAD * random.nextGaussian());
