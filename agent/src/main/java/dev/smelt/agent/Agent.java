@@ -30,13 +30,21 @@ import dev.smelt.agent.tap.UsageProducer;
 import dev.smelt.agent.traffic.TrafficMonitor;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.http.AccessControl;
+import dev.smelt.store.http.ActiveRef;
+import dev.smelt.store.http.Caller;
+import dev.smelt.store.http.StoreLimits;
+import dev.smelt.store.http.StoreRoutes;
 import dev.smelt.store.snapshot.SnapshotStore;
 import dev.smelt.streams.drift.Drift;
 import dev.smelt.streams.drift.ModelDrift;
 import dev.smelt.streams.topology.Topics;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.ext.web.Router;
 import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -66,6 +74,7 @@ public final class Agent implements AutoCloseable {
 
   private static final Logger LOGGER = LoggerFactory.getLogger(Agent.class);
   private static final Duration STEP_LIMIT = Duration.ofSeconds(30);
+  private static final Duration CONNECT_LIMIT = Duration.ofSeconds(5);
 
   private final SmeltConfig config;
   private final Clock clock = Clock.systemUTC();
@@ -145,6 +154,7 @@ public final class Agent implements AutoCloseable {
     Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
     for (ModelSettings model : config.models()) {
       checkpoints.put(model.name(), closing(Checkpoint.open(model.checkpoint())));
+      model.engine().urls().forEach(Agent::requireEngine);
     }
     Vertx vertx = Vertx.vertx();
     closing(() -> await("vertx", vertx.close()));
@@ -175,12 +185,53 @@ public final class Agent implements AutoCloseable {
     }
     AgentApi agentApi =
         new AgentApi(
-            vertx, config.api(), List.copyOf(loops.values()), events, health, metrics, List.of());
+            vertx,
+            config.api(),
+            List.copyOf(loops.values()),
+            events,
+            health,
+            metrics,
+            List.of(router -> mountStore(vertx, router)));
     api = address(config.api().host(), await("api", agentApi.start()));
     closing(() -> await("api", agentApi.close()));
     ManagementApi managementApi = new ManagementApi(vertx, config.management(), health, metrics);
     management = address(config.management().host(), await("management", managementApi.start()));
     closing(() -> await("management", managementApi.close()));
+  }
+
+  /** An engine may fail later without harm, but one that was never there is a mistake. */
+  private static void requireEngine(URI url) {
+    int port = url.getPort() >= 0 ? url.getPort() : url.getScheme().equals("https") ? 443 : 80;
+    try (Socket socket = new Socket()) {
+      socket.connect(new InetSocketAddress(url.getHost(), port), (int) CONNECT_LIMIT.toMillis());
+    } catch (IOException e) {
+      throw new IllegalStateException(
+          url
+              + ": no engine answers there ("
+              + e.getMessage()
+              + "); start it first, or correct engine.urls",
+          e);
+    }
+  }
+
+  /** The store's routes; moving {@code active} there makes the loop follow. */
+  private void mountStore(Vertx vertx, Router router) {
+    Map<String, Caller> holders = new LinkedHashMap<>();
+    config
+        .api()
+        .tokens()
+        .forEach(
+            token ->
+                holders.put(
+                    token.secret(),
+                    new Caller(token.name(), Caller.Role.valueOf(token.role().name()))));
+    StoreRoutes.mount(
+        vertx,
+        router,
+        store,
+        ActiveRef.of(store),
+        holders.isEmpty() ? AccessControl.local() : AccessControl.tokens(holders),
+        StoreLimits.DEFAULT);
   }
 
   private String kafka() {

@@ -41,7 +41,7 @@ public final class LiveEvents {
   /**
    * Nothing has happened yet.
    *
-   * @param metrics where journal entries are counted
+   * @param metrics where journal entries are counted and activations timed
    */
   public LiveEvents(Metrics metrics, Clock clock) {
     this.metrics = metrics;
@@ -51,6 +51,7 @@ public final class LiveEvents {
 
   /** The loop has another state, or something in its status has changed. */
   public void state(LoopStatus status) {
+    metrics.state(status);
     value("state", status.model(), ApiJson.text(status));
   }
 

@@ -26,9 +26,11 @@ import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
@@ -39,6 +41,9 @@ public final class Metrics implements AutoCloseable {
 
   private static final Map<Class<?>, String> STATES = states();
 
+  private static final List<String> GATED = List.of("full", "candidate", "active");
+  private static final List<String> OUTCOMES = List.of("done", "refused", "unknown");
+
   private final Clock clock;
   private final PrometheusMeterRegistry registry =
       new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
@@ -47,6 +52,7 @@ public final class Metrics implements AutoCloseable {
   private final MultiGauge checks;
   private final Map<String, ModelControl> models = new ConcurrentHashMap<>();
   private final Map<String, AtomicReference<Double>> gates = new ConcurrentHashMap<>();
+  private final Map<String, LoopState.Activating> activations = new HashMap<>();
   private final HealthChecks health;
 
   public Metrics(HealthChecks health, Clock clock) {
@@ -87,6 +93,7 @@ public final class Metrics implements AutoCloseable {
                 model,
                 status -> type.isInstance(status.state()) ? 1 : 0));
     gauge(SmeltMeter.WINDOW_END_AGE, tags, model, Metrics.this::windowAge);
+    OUTCOMES.forEach(outcome -> activation(model.model(), outcome));
     FunctionCounter.builder(
             SmeltMeter.REMERGES.meter(), model, control -> control.status().remerges())
         .tags(tags)
@@ -94,7 +101,7 @@ public final class Metrics implements AutoCloseable {
         .register(registry);
   }
 
-  /** Counts an entry of a loop's journal. */
+  /** Counts an entry of a loop's journal; a gate's figures are published too. */
   void journal(String model, Journal.Entry entry) {
     registry
         .counter(
@@ -104,28 +111,46 @@ public final class Metrics implements AutoCloseable {
             "kind",
             ApiJson.lowerCase(entry.kind()))
         .increment();
+    if (entry.kind() == Journal.Kind.GATE) {
+      for (String of : GATED) {
+        if (entry.figures().get(of) instanceof Number bits) {
+          gate(model, of, bits.doubleValue());
+        }
+      }
+    }
   }
 
-  /**
-   * Records an activation.
-   *
-   * @param outcome {@code done}, {@code refused} or {@code unknown}
-   */
-  public void activation(String model, String outcome, Duration took) {
-    timer(SmeltMeter.ACTIVATION, Tags.of("model", model, "outcome", outcome)).record(took);
+  /** Times an activation: from the state activating to whatever comes after it. */
+  synchronized void state(LoopStatus status) {
+    if (status.state() instanceof LoopState.Activating activating) {
+      activations.put(status.model(), activating);
+      return;
+    }
+    LoopState.Activating ended = activations.remove(status.model());
+    if (ended != null) {
+      String outcome = outcome(ended, status);
+      activation(status.model(), outcome)
+          .record(Duration.between(ended.since(), status.state().since()).abs());
+    }
   }
 
-  /**
-   * Records a figure of the newest gate.
-   *
-   * @param of {@code full}, {@code active} or {@code candidate}
-   */
-  public void gate(String model, String of, double bitsPerByte) {
+  private static String outcome(LoopState.Activating ended, LoopStatus status) {
+    if (status.state() instanceof LoopState.Degraded) {
+      return "unknown";
+    }
+    return status.served().equals(Optional.of(ended.to())) ? "done" : "refused";
+  }
+
+  private Timer activation(String model, String outcome) {
+    return timer(SmeltMeter.ACTIVATION, Tags.of("model", model, "outcome", outcome));
+  }
+
+  private void gate(String model, String of, double bitsPerByte) {
     gates
         .computeIfAbsent(
             model + "/" + of,
             key -> {
-              AtomicReference<Double> held = new AtomicReference<>(Double.NaN);
+              AtomicReference<Double> held = new AtomicReference<>(bitsPerByte);
               gauge(
                   SmeltMeter.GATE_BITS,
                   Tags.of("model", model, "of", of),

@@ -1,5 +1,7 @@
 package dev.smelt.agent.cli;
 
+import dev.smelt.agent.compress.Recipe;
+import dev.smelt.agent.merge.Alignment;
 import dev.smelt.agent.plan.Budget;
 import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.agent.plan.Plan;
@@ -100,7 +102,8 @@ final class PlanCommand implements Callable<Integer> {
         names = "--strategy",
         defaultValue = "m-smoe",
         paramLabel = "NAME",
-        description = "Who decides: m-smoe (default), mc-smoe, frequency-prune, reap or ream.")
+        description =
+            "Who decides: m-smoe (default), mc-smoe, frequency-prune, reap, ream or smelt.")
     private String strategy;
 
     @Option(
@@ -118,6 +121,15 @@ final class PlanCommand implements Callable<Integer> {
         paramLabel = "NAME",
         description = "How layers share the groups: exact (default), reference or uniform.")
     private String budget;
+
+    Strategy strategy() {
+      return Strategy.named(strategy);
+    }
+
+    Recipe.Choices choices(Alignment alignment) {
+      return new Recipe.Choices(
+          Strategy.named(strategy), Similarity.named(similarity), Budget.named(budget), alignment);
+    }
 
     PlanOptions options(double averageGroups) {
       return new PlanOptions(

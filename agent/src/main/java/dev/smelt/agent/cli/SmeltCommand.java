@@ -22,7 +22,16 @@ import picocli.CommandLine.Spec;
             + " traffic.",
     mixinStandardHelpOptions = true,
     version = "smelt 0.1.0",
-    subcommands = {HelpCommand.class, AblateCommand.class, PlanCommand.class})
+    subcommands = {
+      HelpCommand.class,
+      AblateCommand.class,
+      CompressCommand.class,
+      DriftCommand.class,
+      EvaluateCommand.class,
+      PlanCommand.class,
+      TraceCommand.class,
+      UpCommand.class
+    })
 public final class SmeltCommand implements Runnable {
 
   @Spec private CommandSpec spec;
@@ -44,6 +53,7 @@ public final class SmeltCommand implements Runnable {
     for (Object command : furtherCommands) {
       commandLine.addSubcommand(command);
     }
+    commandLine.setCaseInsensitiveEnumValuesAllowed(true);
     commandLine.setExecutionExceptionHandler(
         (exception, failed, parsed) -> {
           PrintWriter err = failed.getErr();

@@ -5,6 +5,7 @@ import dev.smelt.agent.compute.Matrix;
 import dev.smelt.agent.compute.Transpose;
 import dev.smelt.agent.merge.ExpertWeights;
 import dev.smelt.agent.statistics.ExpertMoments;
+import dev.smelt.agent.statistics.GroupMoments;
 import dev.smelt.store.checkpoint.Role;
 import java.util.EnumMap;
 import java.util.Map;
@@ -35,16 +36,30 @@ record ActivationFit(Matrix cross, Matrix moment) {
         compute.multiply(Transpose.NO, expert.matrix(Role.DOWN), Transpose.NO, moment), moment);
   }
 
-  private static void addRidge(Matrix moment, long tokens) {
+  /** A merged expert that is to make the outputs of its group's members. */
+  static ActivationFit to(ExpertWeights merged, GroupMoments moments) {
+    Matrix moment = moments.activations().copy();
+    float ridge = addRidge(moment, moments.tokens());
+    Matrix cross = moments.outputs().copy();
+    float[] down = merged.matrix(Role.DOWN).values();
+    for (int i = 0; i < down.length; i++) {
+      cross.values()[i] += ridge * down[i];
+    }
+    return new ActivationFit(cross, moment);
+  }
+
+  private static float addRidge(Matrix moment, long tokens) {
     int width = moment.rows();
     double trace = 0;
     for (int i = 0; i < width; i++) {
       trace += moment.at(i, i);
     }
-    double ridge = RIDGE * (1 + (double) width / Math.max(1, tokens)) * trace / width + UNSEEN;
+    float ridge =
+        (float) (RIDGE * (1 + (double) width / Math.max(1, tokens)) * trace / width + UNSEEN);
     for (int i = 0; i < width; i++) {
-      moment.set(i, i, (float) (moment.at(i, i) + ridge));
+      moment.set(i, i, moment.at(i, i) + ridge);
     }
+    return ridge;
   }
 
   /** The expert with these neurons alone and the down projection that then fits best. */

@@ -14,4 +14,9 @@ public interface CompactSink {
    *     their bytes must be written before this returns
    */
   void accept(MoeBlock block, List<Tensor> tensors) throws IOException;
+
+  /** Whether it has the block's tensors already, so that they need not be made. */
+  default boolean holds(MoeBlock block) {
+    return false;
+  }
 }

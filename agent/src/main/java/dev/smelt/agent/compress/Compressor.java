@@ -43,9 +43,11 @@ public final class Compressor {
     List<MoeBlock> blocks = groups.blocks();
     for (int layer = 0; layer < blocks.size(); layer++) {
       MoeBlock block = blocks.get(layer);
-      CompactTensors tensors = new CompactTensors(checkpoint, block, groups.plan(block));
-      groups.each(block, (group, merged) -> writer.write(tensors, group, merged));
-      sink.accept(block, tensors.all());
+      if (!sink.holds(block)) {
+        CompactTensors tensors = new CompactTensors(checkpoint, block, groups.plan(block));
+        groups.each(block, (group, merged) -> writer.write(tensors, group, merged));
+        sink.accept(block, tensors.all());
+      }
       progress.finished(block.name(), layer + 1, blocks.size());
     }
   }

@@ -15,13 +15,17 @@ import java.util.function.Function;
 
 /**
  * Each expert keeps the hidden neurons that its traffic needs most, and its down projection is
- * fitted again to those. All neurons of the model compete for the memory, so that experts and
- * layers that matter more to the traffic stay wider.
+ * fitted again to those. All neurons of the model compete for half of the memory, so that experts
+ * and layers that matter more to the traffic stay wider; the other half is shared evenly, because
+ * the next traffic is never quite the last one.
  *
  * @param moments of each block's experts
  * @param bytes that all experts together may take
  */
 public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) implements Reduction {
+
+  /** Share of the memory that all experts get evenly. */
+  private static final double EVEN = 0.5;
 
   private record Key(String block, int group) {}
 
@@ -29,6 +33,10 @@ public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) im
   private record Offer(double gainPerByte, Key key) {}
 
   private record Choice(NeuronRanking ranking, long neuronBytes) {
+
+    long bytes() {
+      return neuronBytes * ranking.order().length;
+    }
 
     Offer offer(Key key, int kept) {
       return new Offer(ranking.gains()[kept] / neuronBytes, key);
@@ -42,16 +50,14 @@ public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) im
     for (MoeBlock block : groups.blocks()) {
       BlockMoments ofBlock = moments.apply(block);
       long neuronBytes = neuronBytes(groups, block);
-      groups.each(
-          block,
-          (group, merged) -> {
-            Key key = new Key(block.name(), group);
-            keys.add(key);
-            choices.put(
-                key,
-                new Choice(
-                    NeuronRanking.of(fit(groups, block, ofBlock, group, merged)), neuronBytes));
-          });
+      List<ActivationFit> fits = new ArrayList<>();
+      groups.each(block, (group, merged) -> fits.add(fit(groups, block, ofBlock, group, merged)));
+      List<NeuronRanking> rankings = fits.parallelStream().map(NeuronRanking::of).toList();
+      for (int group = 0; group < rankings.size(); group++) {
+        Key key = new Key(block.name(), group);
+        keys.add(key);
+        choices.put(key, new Choice(rankings.get(group), neuronBytes));
+      }
     }
     Map<Key, Integer> widths = widths(choices, keys);
     return new Narrower(groups, choices, widths);
@@ -95,13 +101,16 @@ public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) im
     Map<Key, Integer> widths = new HashMap<>();
     PriorityQueue<Offer> offers =
         new PriorityQueue<>(Comparator.comparingDouble(Offer::gainPerByte).reversed());
+    double evenly = EVEN * bytes / choices.values().stream().mapToLong(Choice::bytes).sum();
     long left = bytes;
     for (Key key : keys) {
       Choice choice = choices.get(key);
-      widths.put(key, 1);
-      left -= choice.neuronBytes();
-      if (choice.ranking().order().length > 1) {
-        offers.add(choice.offer(key, 1));
+      int width = choice.ranking().order().length;
+      int kept = (int) Math.min(width, Math.max(1, evenly * width));
+      widths.put(key, kept);
+      left -= kept * choice.neuronBytes();
+      if (kept < width) {
+        offers.add(choice.offer(key, kept));
       }
     }
     if (left < 0) {

@@ -3,7 +3,8 @@ package dev.smelt.agent.compress;
 import dev.smelt.agent.merge.ExpertWeights;
 
 /** What is done to merged experts before they are stored. */
-public sealed interface Reduction permits Factoring, Narrowing, Whole {
+public sealed interface Reduction
+    permits Factoring, Narrowing, Refitting, WhitenedFactoring, Whole {
 
   /** Looks at all groups first, where it must, and says how each is stored. */
   Writer prepare(MergedGroups groups);

@@ -26,6 +26,15 @@ import org.bytedeco.javacpp.FloatPointer;
  */
 final class OpenBlasCompute implements Compute {
 
+  private static final String PHYSICAL_LIMIT = "org.bytedeco.javacpp.maxPhysicalBytes";
+
+  static {
+    // JavaCPP would look up the process's size at each allocation, and count mapped checkpoints.
+    if (System.getProperty(PHYSICAL_LIMIT) == null) {
+      System.setProperty(PHYSICAL_LIMIT, "0");
+    }
+  }
+
   static final Compute INSTANCE = new OpenBlasCompute();
 
   /** Multiply-adds below which a product is not worth splitting. */

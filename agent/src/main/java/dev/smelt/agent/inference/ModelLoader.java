@@ -53,7 +53,7 @@ final class ModelLoader {
     return new MoeModel(
         compute,
         config,
-        base.blocks().stream().map(MoeBlock::name).toList(),
+        base.blocks(),
         embeddings,
         layers,
         vector(base, "model.norm.weight", config.hidden()),

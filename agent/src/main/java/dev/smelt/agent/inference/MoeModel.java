@@ -5,10 +5,12 @@ import dev.smelt.agent.compute.Matrix;
 import dev.smelt.agent.compute.Weights;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.CheckpointException;
+import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.TensorSource;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * A model of the Mixtral architecture, loaded for inference: with its original experts, merged
@@ -20,7 +22,7 @@ public final class MoeModel {
 
   private final Compute compute;
   private final ModelConfig config;
-  private final List<String> blocks;
+  private final List<MoeBlock> blocks;
   private final float[] embeddings;
   private final List<Layer> layers;
   private final float[] norm;
@@ -33,7 +35,7 @@ public final class MoeModel {
   MoeModel(
       Compute compute,
       ModelConfig config,
-      List<String> blocks,
+      List<MoeBlock> blocks,
       float[] embeddings,
       List<Layer> layers,
       float[] norm,
@@ -79,14 +81,24 @@ public final class MoeModel {
     return config;
   }
 
-  /** Names of the sparse blocks, in layer order. */
-  public List<String> blocks() {
+  /** The sparse blocks in layer order, as the base checkpoint has them. */
+  public List<MoeBlock> blocks() {
     return blocks;
   }
 
   /** Bytes of all expert weights and maps in their stored types: what a server has to hold. */
   public long expertBytes() {
     return expertBytes;
+  }
+
+  /** Whether router outputs of any layer share experts or are masked. */
+  public boolean merged() {
+    return layers.stream()
+        .anyMatch(
+            layer -> {
+              int[] map = layer.block.map();
+              return IntStream.range(0, map.length).anyMatch(output -> map[output] != output);
+            });
   }
 
   /** The longest sequence that it can process. */

@@ -97,7 +97,7 @@ public final class RoutingRecording implements ForwardObserver {
       List<Pass> all =
           recordings.stream().flatMap(recording -> recording.passes.get(index).stream()).toList();
       long tokens = all.stream().mapToLong(Pass::tokens).sum();
-      String block = model.blocks().get(layer);
+      String block = model.blocks().get(layer).name();
       DType ids = experts <= 256 ? DType.U8 : DType.U16;
       tensors.add(
           new Tensor(

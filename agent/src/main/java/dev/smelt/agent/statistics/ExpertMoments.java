@@ -16,21 +16,11 @@ public record ExpertMoments(long tokens, Matrix inputs, Matrix activations) {
     return new ExpertMoments(0, Matrix.zeros(hidden, hidden), Matrix.zeros(width, width));
   }
 
-  ExpertMoments plus(ExpertMoments other) {
+  /** The moments of both parts together. */
+  public ExpertMoments plus(ExpertMoments other) {
     return new ExpertMoments(
-        tokens + other.tokens, sum(inputs, other.inputs), sum(activations, other.activations));
-  }
-
-  private static Matrix sum(Matrix first, Matrix second) {
-    if (first.rows() != second.rows()) {
-      throw new StatisticsException(
-          "moments of size %d can't be added to moments of size %d"
-              .formatted(second.rows(), first.rows()));
-    }
-    Matrix sum = first.copy();
-    for (int i = 0; i < sum.values().length; i++) {
-      sum.values()[i] += second.values()[i];
-    }
-    return sum;
+        tokens + other.tokens,
+        Sums.of(inputs, other.inputs),
+        Sums.of(activations, other.activations));
   }
 }

@@ -6,7 +6,6 @@ import dev.smelt.agent.control.DriftHistory;
 import dev.smelt.agent.control.Traffic;
 import dev.smelt.streams.drift.Drift;
 import dev.smelt.streams.drift.DriftFormat;
-import dev.smelt.streams.drift.DriftSettings;
 import dev.smelt.streams.profile.Baseline;
 import dev.smelt.streams.profile.BaselineFormat;
 import dev.smelt.streams.profile.Profile;
@@ -56,6 +55,7 @@ public final class TrafficMonitor implements AutoCloseable {
 
   private static final Logger LOGGER = LoggerFactory.getLogger(TrafficMonitor.class);
   private static final Duration KAFKA_LIMIT = Duration.ofSeconds(30);
+  private static final Duration FIRST_CONTACT = Duration.ofSeconds(10);
   private static final int PARTITIONS = 4;
 
   private final KafkaStreams streams;
@@ -218,7 +218,13 @@ public final class TrafficMonitor implements AutoCloseable {
       Map<String, Object> client, String bootstrapServers, KafkaSettings kafka) {
     try (Admin admin =
         Admin.create(
-            with(client, Map.of("default.api.timeout.ms", (int) KAFKA_LIMIT.toMillis())))) {
+            with(
+                client,
+                Map.of(
+                    "default.api.timeout.ms",
+                    (int) FIRST_CONTACT.toMillis(),
+                    "request.timeout.ms",
+                    (int) FIRST_CONTACT.toMillis() / 2)))) {
       List<NewTopic> topics = Topics.all(PARTITIONS, kafka.replication().shortValue());
       admin.createTopics(topics).values().values().forEach(TrafficMonitor::created);
     } catch (IllegalStateException e) {
@@ -271,7 +277,7 @@ public final class TrafficMonitor implements AutoCloseable {
         RoutingConfig.DEFAULT.idleClose(),
         settings.halfLife(),
         RoutingConfig.DEFAULT.clockSkew(),
-        DriftSettings.DEFAULT);
+        settings.drift().settings());
   }
 
   private static Map<String, Object> with(Map<String, Object> base, Map<String, ?> more) {

@@ -17,8 +17,12 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.stream.Collectors;
 
 /** A running API over a replayed model. */
 final class ApiFixture implements AutoCloseable {
@@ -41,18 +45,14 @@ final class ApiFixture implements AutoCloseable {
   private AgentApi api;
   private int port;
 
-  private ApiFixture(List<Token> tokens) {
+  private ApiFixture(List<Token> tokens, Duration past) {
     Clock clock = Clock.systemUTC();
     metrics = new Metrics(health, clock);
     events = new LiveEvents(metrics, clock);
     Instant now = clock.instant();
     model =
         new ReplayControl(
-                ReplayControl.BYTE_MOE,
-                events,
-                timer,
-                Duration.ofMillis(40),
-                now.minus(Duration.ofHours(1)))
+                ReplayControl.BYTE_MOE, events, timer, Duration.ofMillis(40), now.minus(past))
             .withPast(now);
     metrics.watch(model);
     store = new ReplayStore(List.of(model));
@@ -61,11 +61,16 @@ final class ApiFixture implements AutoCloseable {
   }
 
   static ApiFixture open() {
-    return new ApiFixture(List.of());
+    return new ApiFixture(List.of(), Duration.ofHours(1));
+  }
+
+  /** A model that no traffic has reached yet. */
+  static ApiFixture withoutPast() {
+    return new ApiFixture(List.of(), Duration.ZERO);
   }
 
   static ApiFixture withTokens() {
-    return new ApiFixture(TOKENS);
+    return new ApiFixture(TOKENS, Duration.ofHours(1));
   }
 
   int port() {
@@ -74,6 +79,20 @@ final class ApiFixture implements AutoCloseable {
 
   String url(String path) {
     return "http://127.0.0.1:" + port + path;
+  }
+
+  /** The routes of the agent's own API, as in {@code get /v1/models/{model}}. */
+  Set<String> routes() {
+    return api(0, List.of(), events).router().getRoutes().stream()
+        .filter(route -> route.getPath() != null && route.methods() != null)
+        .filter(route -> !route.getPath().matches(".*/(snapshots|refs).*"))
+        .filter(route -> route.getPath().startsWith("/v1/"))
+        .map(
+            route ->
+                route.methods().iterator().next().name().toLowerCase(Locale.ROOT)
+                    + " "
+                    + route.getPath().replaceAll(":(\\w+)", "{$1}"))
+        .collect(Collectors.toCollection(TreeSet::new));
   }
 
   /** Stops answering, as an agent that is restarted does. */

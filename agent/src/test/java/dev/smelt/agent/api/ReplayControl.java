@@ -30,6 +30,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
@@ -62,6 +63,7 @@ final class ReplayControl implements ModelControl {
   private final Deque<Journal.Entry> journal = new ArrayDeque<>();
   private final List<ObjectNode> snapshots = new ArrayList<>();
   private final double[][] profile;
+  private final String base;
   private double[][] baseline = new double[0][];
   private double tokens;
   private double requests;
@@ -71,7 +73,7 @@ final class ReplayControl implements ModelControl {
   private Mode mode = Mode.AUTO;
   private Optional<String> active = Optional.empty();
   private Optional<String> previous = Optional.empty();
-  private Optional<String> served = Optional.of("base");
+  private Optional<String> served = Optional.empty();
   private Optional<LoopStatus.Progress> progress = Optional.empty();
   private Optional<Instant> lastRemerge = Optional.empty();
   private int breached;
@@ -93,6 +95,15 @@ final class ReplayControl implements ModelControl {
     this.now = start;
     this.profile = new double[shape.blocks()][shape.experts()];
     this.state = new LoopState.Observing(start);
+    ObjectNode base = manifest(id());
+    base.put("trigger", "start").put("strategy", "none").put("bytes", 0);
+    base.putObject("plan");
+    base.putObject("gate");
+    base.putObject("tensors");
+    snapshots.add(base);
+    this.base = base.path("id").asText();
+    this.active = Optional.of(this.base);
+    this.served = this.active;
   }
 
   /** Lives through a past of three domains, unseen by watchers, up to {@code end}. */
@@ -104,7 +115,7 @@ final class ReplayControl implements ModelControl {
       domain = now.isBefore(toHeaders) ? "prose" : now.isBefore(toProse) ? "headers" : "prose";
       window();
       if (wantsRemerge()) {
-        remergeAtOnce(active.isEmpty() ? Trigger.FIRST : Trigger.DRIFT);
+        remergeAtOnce(compressed() ? Trigger.DRIFT : Trigger.FIRST);
       }
     }
     telling = true;
@@ -148,7 +159,11 @@ final class ReplayControl implements ModelControl {
   private boolean wantsRemerge() {
     boolean cool =
         lastRemerge.isEmpty() || lastRemerge.get().plus(Duration.ofMinutes(2)).isBefore(now);
-    return cool && tokens > 20_000 && (active.isEmpty() || breached >= CONSECUTIVE);
+    return cool && tokens > 20_000 && (!compressed() || breached >= CONSECUTIVE);
+  }
+
+  private boolean compressed() {
+    return !active.equals(Optional.of(base));
   }
 
   private void window() {
@@ -166,7 +181,7 @@ final class ReplayControl implements ModelControl {
       for (int expert = 0; expert < sample.length; expert++) {
         profile[block][expert] = profile[block][expert] * (1 - share) + sample[expert] * share;
       }
-      if (active.isPresent()) {
+      if (compressed()) {
         double distance = distance(profile[block], baseline[block]);
         sum += distance * distance;
         layers.add(
@@ -174,7 +189,7 @@ final class ReplayControl implements ModelControl {
                 name(block), distance, THRESHOLD * 1.15, distance > THRESHOLD * 1.15));
       }
     }
-    if (active.isPresent()) {
+    if (compressed()) {
       double value = Math.sqrt(sum / shape.blocks());
       boolean over = value > THRESHOLD;
       breached = over ? breached + 1 : 0;
@@ -226,29 +241,49 @@ final class ReplayControl implements ModelControl {
 
   private ObjectNode publish(Trigger trigger) {
     baseline = Arrays.stream(profile).map(double[]::clone).toArray(double[][]::new);
-    String id = ID.format(now) + "-" + String.format(Locale.ROOT, "%016x", random.nextLong());
-    ObjectNode manifest = manifest(id, trigger);
-    snapshots.add(manifest);
-    write(
-        Journal.Kind.GATE,
+    ObjectNode manifest = manifest(id());
+    ObjectNode gate = manifest.putObject("gate");
+    double full = domain.equals("prose") ? 1.612 : 1.287;
+    double candidate = full + 0.05 + 0.05 * random.nextDouble();
+    gate.put("full", full).put("candidate", candidate);
+    String message =
         String.format(
             Locale.ROOT,
-            "passed: %.3f bits per byte, full model %.3f, active %.3f",
-            manifest.path("gate").path("candidateBitsPerByte").asDouble(),
-            manifest.path("gate").path("fullBitsPerByte").asDouble(),
-            manifest.path("gate").path("activeBitsPerByte").asDouble()),
-        Map.of(
-            "candidateBitsPerByte", manifest.path("gate").path("candidateBitsPerByte").asDouble(),
-            "fullBitsPerByte", manifest.path("gate").path("fullBitsPerByte").asDouble()));
+            "passed: %.3f bits per byte against the full model's %.3f",
+            candidate,
+            full);
+    if (compressed()) {
+      gate.put("active", full + 0.31);
+      message =
+          String.format(
+              Locale.ROOT,
+              "passed: %.3f bits per byte against the active snapshot's %.3f; the full model has"
+                  + " %.3f",
+              candidate,
+              full + 0.31,
+              full);
+    }
+    gate.putObject("weights").put(domain + ".txt", 0.93).put("json.txt", 0.07);
+    manifest.put("trigger", trigger.name().toLowerCase(Locale.ROOT)).put("strategy", "m-smoe");
+    snapshots.add(manifest);
+    write(Journal.Kind.GATE, message, Map.of("full", full, "candidate", candidate));
     return manifest;
   }
 
+  private String id() {
+    return ID.format(now) + "-" + String.format(Locale.ROOT, "%016x", random.nextLong());
+  }
+
   private void settle(String id) {
+    String from = active.orElseThrow();
     previous = active;
     active = Optional.of(id);
     served = active;
     breached = 0;
-    write(Journal.Kind.ACTIVATION, "serving " + id + " after 0.42 s", Map.of("seconds", 0.42));
+    write(
+        Journal.Kind.ACTIVATION,
+        "engine serves " + id + " in place of " + from,
+        Map.of("from", from, "to", id));
   }
 
   /** The steps of a re-merge, one every {@code step}. */
@@ -290,14 +325,14 @@ final class ReplayControl implements ModelControl {
   }
 
   private void activateLater(String id, String reason, CompletableFuture<Outcome> done) {
-    moveTo(new LoopState.Activating(now, active.orElse("base"), id, reason));
+    moveTo(new LoopState.Activating(now, active.orElseThrow(), id, reason));
     later(
         1,
         () -> {
-          String from = active.orElse("base");
+          String from = active.orElseThrow();
           settle(id);
           moveTo(new LoopState.Canary(now, from, id, now.plusSeconds(30)));
-          done.complete(new Outcome.Done("serving " + id));
+          done.complete(new Outcome.Done(id + " serves"));
         });
     later(3, () -> moveTo(new LoopState.Observing(now)));
   }
@@ -342,6 +377,11 @@ final class ReplayControl implements ModelControl {
   }
 
   @Override
+  public LoopState state() {
+    return status().state();
+  }
+
+  @Override
   public synchronized LoopStatus status() {
     return new LoopStatus(
         shape.model(),
@@ -359,7 +399,7 @@ final class ReplayControl implements ModelControl {
         remerges,
         lastRemerge,
         shape.expertBytes(),
-        active.isPresent() ? shape.expertBytes() * 3 / 4 : shape.expertBytes());
+        compressed() ? shape.expertBytes() * 3 / 4 : shape.expertBytes());
   }
 
   @Override
@@ -376,7 +416,7 @@ final class ReplayControl implements ModelControl {
                     tokens,
                     requests,
                     boxed(profile[block]),
-                    active.isPresent() ? boxed(baseline[block]) : List.of()))
+                    compressed() ? boxed(baseline[block]) : List.of()))
         .toList();
   }
 
@@ -487,17 +527,17 @@ final class ReplayControl implements ModelControl {
 
   synchronized Map<String, String> refs() {
     Map<String, String> refs = new java.util.TreeMap<>();
+    refs.put("base", base);
     active.ifPresent(id -> refs.put("active", id));
     previous.ifPresent(id -> refs.put("previous", id));
     return refs;
   }
 
-  private ObjectNode manifest(String id, Trigger trigger) {
+  private ObjectNode manifest(String id) {
     ObjectNode manifest = JSON.createObjectNode();
     manifest.put("id", id).put("version", 1).put("model", shape.model());
     active.ifPresent(parent -> manifest.put("parent", parent));
-    manifest.put("createdAt", now.toString()).put("publisher", "loop");
-    manifest.put("trigger", trigger.name().toLowerCase(Locale.ROOT)).put("strategy", "m-smoe");
+    manifest.put("createdAt", now.toString()).put("publisher", "smelt");
     manifest.put("checkpointDigest", "sha256:" + "0".repeat(64));
     ObjectNode plan = manifest.putObject("plan");
     plan.put("strategy", "m-smoe").put("similarity", "co-activation").put("budget", "exact");
@@ -507,11 +547,6 @@ final class ReplayControl implements ModelControl {
     for (int block = 0; block < shape.blocks(); block++) {
       layer(layers.addObject(), block, tensors);
     }
-    double full = domain.equals("prose") ? 1.612 : 1.287;
-    ObjectNode gate = manifest.putObject("gate");
-    gate.put("passed", true).put("fullBitsPerByte", full);
-    gate.put("candidateBitsPerByte", full + 0.05 + 0.05 * random.nextDouble());
-    gate.put("activeBitsPerByte", active.isEmpty() ? full : full + 0.31);
     manifest.putObject("baseline");
     manifest.put("bytes", shape.expertBytes() * 3 / 4 + random.nextInt(100_000));
     manifest.set("tensors", tensors);
@@ -541,7 +576,14 @@ final class ReplayControl implements ModelControl {
             tensors.putObject(name(block) + ".groups." + group + "." + role + ".weight");
         tensor.put("dtype", "BF16");
         tensor.putArray("shape").add(256).add(128);
-        tensor.put("digest", "sha256:" + String.format(Locale.ROOT, "%064x", random.nextLong()));
+        int of = group;
+        String members =
+            IntStream.range(0, labels.length)
+                .filter(expert -> labels[expert] == of)
+                .mapToObj(expert -> expert + ":" + Math.round(frequency[expert] * 50))
+                .collect(Collectors.joining(","));
+        long hash = 1_000_003L * (block + name(block) + role + members).hashCode();
+        tensor.put("digest", "sha256:" + String.format(Locale.ROOT, "%064x", hash));
         tensor.put("bytes", 65_536);
       }
     }

@@ -23,7 +23,7 @@ final class ReplayStore implements Consumer<Router> {
       String base = "/v1/models/" + model.model();
       router
           .get(base + "/snapshots")
-          .handler(request -> send(request, Map.of("snapshots", model.manifests())));
+          .handler(request -> send(request, Map.of("snapshots", summaries(model))));
       router
           .get(base + "/snapshots/:id")
           .handler(
@@ -34,6 +34,12 @@ final class ReplayStore implements Consumer<Router> {
                       .ifPresentOrElse(found -> send(request, found), request::next));
       router.get(base + "/refs").handler(request -> send(request, Map.of("refs", model.refs())));
     }
+  }
+
+  private static List<ObjectNode> summaries(ReplayControl model) {
+    return model.manifests().stream()
+        .map(manifest -> manifest.deepCopy().remove(List.of("tensors", "plan", "baseline")))
+        .toList();
   }
 
   private static boolean isNamed(ObjectNode manifest, String id) {

@@ -35,6 +35,8 @@ class ConfigFileTest {
     assertThat(config.streams().window()).isEqualTo(Duration.ofSeconds(10));
     assertThat(config.streams().grace()).isEqualTo(Duration.ofSeconds(5));
     assertThat(config.streams().halfLife()).isEqualTo(Duration.ofMinutes(5));
+    assertThat(config.streams().drift().settings())
+        .isEqualTo(dev.smelt.streams.drift.DriftSettings.DEFAULT);
     assertThat(config.api().host()).isEqualTo("127.0.0.1");
     assertThat(config.api().port()).isEqualTo(7070);
     assertThat(config.api().tokens()).isEmpty();

@@ -17,20 +17,20 @@ import java.util.function.Consumer;
 import java.util.stream.LongStream;
 
 /** A random Mixtral checkpoint, small enough for a test to write, that can be changed before. */
-final class TinyCheckpoint {
+public final class TinyCheckpoint {
 
-  static final int HIDDEN = 16;
-  static final int WIDTH = 24;
-  static final int LAYERS = 2;
-  static final int HEADS = 4;
-  static final int KV_HEADS = 2;
-  static final int EXPERTS = 6;
+  public static final int HIDDEN = 16;
+  public static final int WIDTH = 24;
+  public static final int LAYERS = 2;
+  public static final int HEADS = 4;
+  public static final int KV_HEADS = 2;
+  public static final int EXPERTS = 6;
 
   private final ObjectNode config = new ObjectMapper().createObjectNode();
   private final Map<String, Tensor> tensors = new LinkedHashMap<>();
   private final Random random;
 
-  TinyCheckpoint(long seed) {
+  public TinyCheckpoint(long seed) {
     random = new Random(seed);
     config
         .put("model_type", "mixtral")
@@ -68,43 +68,43 @@ final class TinyCheckpoint {
     }
   }
 
-  static String block(int layer) {
+  public static String block(int layer) {
     return "model.layers." + layer + ".block_sparse_moe";
   }
 
-  static String expert(int layer, int expert, String matrix) {
+  public static String expert(int layer, int expert, String matrix) {
     return block(layer) + ".experts." + expert + "." + matrix + ".weight";
   }
 
-  TinyCheckpoint configured(Consumer<ObjectNode> change) {
+  public TinyCheckpoint configured(Consumer<ObjectNode> change) {
     change.accept(config);
     return this;
   }
 
   /** Marks the folder as compact and drops the original experts. */
-  TinyCheckpoint compact() {
+  public TinyCheckpoint compact() {
     config.putObject("smelt").put("format", "compact").put("version", 1);
     tensors.keySet().removeIf(name -> name.matches(".*\\.experts\\.\\d+\\.w.\\.weight"));
     return this;
   }
 
-  TinyCheckpoint without(String name) {
+  public TinyCheckpoint without(String name) {
     tensors.remove(name);
     return this;
   }
 
-  TinyCheckpoint put(String name, float[] values, long... shape) {
+  public TinyCheckpoint put(String name, float[] values, long... shape) {
     tensors.put(name, Tensor.floats(name, DType.F32, boxed(shape), values));
     return this;
   }
 
-  TinyCheckpoint put(String name, int... values) {
+  public TinyCheckpoint put(String name, int... values) {
     tensors.put(name, Tensor.ints(name, List.of((long) values.length), values));
     return this;
   }
 
   /** Puts a tensor of random values and returns them. */
-  float[] random(String name, long... shape) {
+  public float[] random(String name, long... shape) {
     int elements = 1;
     for (long size : shape) {
       elements *= (int) size;
@@ -118,7 +118,7 @@ final class TinyCheckpoint {
     return values;
   }
 
-  Path write(Path folder) {
+  public Path write(Path folder) {
     try {
       Files.createDirectories(folder);
       Files.writeString(folder.resolve("config.json"), config.toString());

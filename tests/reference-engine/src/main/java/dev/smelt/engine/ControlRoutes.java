@@ -52,6 +52,7 @@ final class ControlRoutes {
           .get("/is_paused")
           .handler(context -> context.json(new JsonObject().put("is_paused", admission.paused())));
       router.post("/collective_rpc").handler(this::collectiveRpc);
+      router.get("/server_info").handler(this::serverInfo);
       // Nothing is cached from one request to the next.
       router.post("/reset_prefix_cache").handler(RoutingContext::end);
     }
@@ -160,6 +161,18 @@ final class ControlRoutes {
   private void resume(RoutingContext context) {
     admission.resume();
     context.json(new JsonObject().put("status", "resumed"));
+  }
+
+  private void serverInfo(RoutingContext context) {
+    context.json(
+        new JsonObject()
+            .put(
+                "vllm_config",
+                new JsonObject()
+                    .put(
+                        "model_config",
+                        new JsonObject().put("model", serving.current().folder().toString()))
+                    .put("parallel_config", new JsonObject().put("enable_eplb", false))));
   }
 
   private void collectiveRpc(RoutingContext context) {

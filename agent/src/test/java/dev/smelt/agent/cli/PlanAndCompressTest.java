@@ -1,0 +1,207 @@
+package dev.smelt.agent.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.smelt.agent.Goldens;
+import dev.smelt.agent.plan.LayerPlan;
+import dev.smelt.agent.plan.Plan;
+import dev.smelt.agent.plan.PlanFile;
+import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.checkpoint.CompactExperts;
+import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.checkpoint.Role;
+import dev.smelt.store.safetensors.SafetensorsFile;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.assertj.core.data.Offset;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine;
+
+class PlanAndCompressTest {
+
+  private static final Path CHECKPOINT = Goldens.path("mixtral-grouping");
+  private static final Path ROUTING = Goldens.path("mixtral-grouping/routing.safetensors");
+  private static final Offset<Float> CLOSE = Offset.offset(1e-5f);
+
+  @TempDir private Path folder;
+
+  private final StringWriter out = new StringWriter();
+  private final StringWriter err = new StringWriter();
+
+  @Test
+  void shouldReproduceLabelsAndWeightsOfTheReference() throws Exception {
+    // When
+    Path planFile = folder.resolve("plan.json");
+    assertThat(
+            run(
+                "plan --checkpoint %s --routing %s --budget reference --similarity router-logits"
+                    + " --average-groups 4 -o %s",
+                CHECKPOINT, ROUTING, planFile))
+        .isZero();
+    Path expanded = folder.resolve("expanded");
+    assertThat(
+            run(
+                "compress --checkpoint %s --plan %s --align none --format expanded -o %s",
+                CHECKPOINT, planFile, expanded))
+        .isZero();
+
+    // Then
+    Plan plan = PlanFile.read(planFile);
+    try (Checkpoint written = Checkpoint.open(expanded);
+        SafetensorsFile expected =
+            SafetensorsFile.open(Goldens.path("mixtral-grouping/expected.safetensors"))) {
+      for (MoeBlock block : written.blocks()) {
+        LayerPlan layer = plan.layer(block.name()).orElseThrow();
+        assertThat(layer.labels()).isEqualTo(integers(expected, block, ".group_labels"));
+        assertThat(layer.dominant()).isEqualTo(integers(expected, block, ".dominant_experts"));
+        for (int expert = 0; expert < block.experts(); expert++) {
+          String prefix = block.name() + ".merged_without_alignment.experts." + expert + ".";
+          assertThat(written.expert(block, expert, Role.GATE))
+              .containsExactly(expected.floats(prefix + "w1.weight"), CLOSE);
+          assertThat(written.expert(block, expert, Role.UP))
+              .containsExactly(expected.floats(prefix + "w3.weight"), CLOSE);
+          assertThat(written.expert(block, expert, Role.DOWN))
+              .containsExactly(expected.floats(prefix + "w2.weight"), CLOSE);
+        }
+      }
+    }
+    assertThat(Files.list(folder)).containsExactlyInAnyOrder(planFile, expanded);
+  }
+
+  @Test
+  void shouldWriteEachMergedExpertOnceInTheCompactForm() {
+    Path compact = folder.resolve("compact");
+
+    assertThat(
+            run(
+                "compress --checkpoint %s --routing %s --average-groups 3 --format compact -o %s --json",
+                CHECKPOINT, ROUTING, compact))
+        .isZero();
+
+    try (Checkpoint written = Checkpoint.open(compact)) {
+      CompactExperts experts = new CompactExperts(written);
+      int groups = 0;
+      for (MoeBlock block : written.blocks()) {
+        assertThat(experts.map(block)).hasSize(8);
+        groups += experts.groups(block);
+      }
+      assertThat(groups).isEqualTo(12);
+    }
+    assertThat(out.toString()).contains("\"groups\" : 12");
+  }
+
+  @Test
+  void shouldWriteTheSameNumberOfExpertsInEachLayerInTheUniformForm() {
+    Path uniform = folder.resolve("uniform");
+
+    assertThat(
+            run(
+                "compress --checkpoint %s --routing %s --average-groups 4 --budget uniform"
+                    + " --format uniform -o %s",
+                CHECKPOINT, ROUTING, uniform))
+        .isZero();
+
+    try (Checkpoint written = Checkpoint.open(uniform)) {
+      assertThat(written.blocks()).allSatisfy(block -> assertThat(block.experts()).isEqualTo(4));
+    }
+  }
+
+  @Test
+  void shouldFitFactoredExpertsIntoAMemoryBudget() {
+    Path compact = folder.resolve("compact");
+
+    assertThat(
+            run(
+                "compress --checkpoint %s --routing %s --strategy mc-smoe --budget-bytes 60%% -o %s",
+                CHECKPOINT, ROUTING, compact))
+        .isZero();
+
+    try (Checkpoint written = Checkpoint.open(compact)) {
+      MoeBlock block = written.blocks().get(0);
+      assertThat(new CompactExperts(written).factored(block, 0, Role.UP)).isTrue();
+    }
+  }
+
+  @Test
+  void shouldRefuseToOverwriteAFolder() {
+    assertThat(
+            run(
+                "compress --checkpoint %s --routing %s --average-groups 4 -o %s",
+                CHECKPOINT, ROUTING, folder))
+        .isEqualTo(1);
+
+    assertThat(err.toString()).contains(folder + ": exists already").hasLineCount(1);
+  }
+
+  @Test
+  void shouldAskForExactlyOneAim() {
+    assertThat(run("compress --checkpoint %s -o %s", CHECKPOINT, folder.resolve("x"))).isEqualTo(2);
+
+    assertThat(err.toString()).contains("exactly one of --plan");
+  }
+
+  @Test
+  void shouldNameAnUnknownStrategyAndTheKnownOnes() {
+    assertThat(
+            run(
+                "plan --checkpoint %s --routing %s --average-groups 4 --strategy best",
+                CHECKPOINT, ROUTING))
+        .isEqualTo(1);
+
+    assertThat(err.toString()).contains("unknown strategy 'best'").contains("m-smoe");
+  }
+
+  @Test
+  void shouldSayThatSmeltNeedsMoments() {
+    assertThat(
+            run(
+                "compress --checkpoint %s --routing %s --strategy smelt --budget-bytes 50%% -o %s",
+                CHECKPOINT, ROUTING, folder.resolve("x")))
+        .isEqualTo(1);
+
+    assertThat(err.toString()).contains("give --moments");
+  }
+
+  @Test
+  void shouldRefuseABudgetAboveTheExperts() {
+    assertThat(
+            run(
+                "compress --checkpoint %s --routing %s --budget-bytes 101%% -o %s",
+                CHECKPOINT, ROUTING, folder.resolve("x")))
+        .isEqualTo(1);
+
+    assertThat(err.toString()).contains("outside the possible");
+  }
+
+  @Test
+  void shouldNameAMissingTrace() {
+    Path missing = folder.resolve("no.routing.safetensors");
+
+    assertThat(run("plan --checkpoint %s --routing %s --average-groups 4", CHECKPOINT, missing))
+        .isEqualTo(1);
+
+    assertThat(err.toString()).startsWith("smelt: ").contains(missing.toString()).hasLineCount(1);
+  }
+
+  private int run(String command, Object... values) {
+    CommandLine commandLine = SmeltCommand.commandLine();
+    commandLine.setOut(new PrintWriter(out, true));
+    commandLine.setErr(new PrintWriter(err, true));
+    List<String> words = new ArrayList<>();
+    int next = 0;
+    for (String word : command.split(" ")) {
+      words.add(word.equals("%s") ? values[next++].toString() : word.replace("%%", "%"));
+    }
+    return commandLine.execute(words.toArray(String[]::new));
+  }
+
+  private static List<Integer> integers(SafetensorsFile file, MoeBlock block, String suffix) {
+    return Arrays.stream(file.ints(block.name() + suffix)).boxed().toList();
+  }
+}

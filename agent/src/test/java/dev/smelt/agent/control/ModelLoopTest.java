@@ -1,0 +1,374 @@
+package dev.smelt.agent.control;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import dev.smelt.agent.config.CompressionSettings;
+import dev.smelt.agent.config.EngineSettings;
+import dev.smelt.agent.config.EngineSettings.Dialect;
+import dev.smelt.agent.config.GateSettings;
+import dev.smelt.agent.config.ModelSettings;
+import dev.smelt.agent.config.PolicySettings;
+import dev.smelt.agent.config.PolicySettings.Mode;
+import dev.smelt.agent.control.ModelControl.Outcome;
+import dev.smelt.agent.control.ModelControl.Request;
+import dev.smelt.agent.inference.TinyCheckpoint;
+import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.snapshot.Manifest;
+import dev.smelt.store.snapshot.Reason;
+import dev.smelt.store.snapshot.Ref;
+import dev.smelt.store.snapshot.SnapshotStore;
+import dev.smelt.streams.drift.ModelDrift;
+import dev.smelt.streams.profile.Baseline;
+import dev.smelt.streams.profile.Profile;
+import dev.smelt.streams.usage.Accumulator;
+import dev.smelt.streams.usage.LayerKey;
+import dev.smelt.streams.usage.Usage;
+import dev.smelt.streams.usage.UsageWindow;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Random;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Function;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ModelLoopTest {
+
+  private static final String MODEL = "tiny";
+  private static final Request PERSON = new Request("ada", "because");
+
+  @TempDir Path folder;
+
+  private final ScriptedTraffic traffic = new ScriptedTraffic();
+  private final List<String> activated = new CopyOnWriteArrayList<>();
+  private volatile Function<Manifest, Activator.Result> engine =
+      snapshot -> new Activator.Result.Served();
+  private Checkpoint checkpoint;
+  private SnapshotStore store;
+  private ModelLoop loop;
+
+  @BeforeEach
+  void open() {
+    checkpoint = Checkpoint.open(new TinyCheckpoint(1).write(folder.resolve(MODEL)));
+    store = SnapshotStore.open(folder.resolve("store"), Clock.systemUTC());
+  }
+
+  @AfterEach
+  void close() throws IOException {
+    if (loop != null) {
+      loop.close();
+    }
+    store.close();
+    checkpoint.close();
+  }
+
+  @Test
+  void shouldServeTheFullModelAsTheBaseSnapshotAtTheFirstStart() {
+    start(Mode.AUTO);
+
+    await().until(() -> loop.status().served().isPresent());
+
+    Manifest base = store.manifest(MODEL, store.ref(MODEL, Ref.BASE).orElseThrow().snapshot());
+    assertThat(base.fullModel()).isTrue();
+    assertThat(loop.status().served()).contains(base.id());
+    assertThat(loop.servedSnapshot()).isEmpty();
+  }
+
+  @Test
+  void shouldMergeByItselfInAutoOnceThereIsEvidence() {
+    start(Mode.AUTO);
+    traffic.show(1);
+
+    await().until(() -> !loop.servedSnapshot().isEmpty());
+
+    Manifest snapshot = store.manifest(MODEL, loop.servedSnapshot());
+    assertThat(snapshot.strategy()).isEqualTo("m-smoe");
+    assertThat(snapshot.trigger()).isEqualTo("first");
+    assertThat(snapshot.bytes()).isLessThan(loop.status().fullExpertBytes());
+    assertThat(traffic.baselines)
+        .hasSize(TinyCheckpoint.LAYERS)
+        .allSatisfy(baseline -> assertThat(baseline.snapshot()).isEqualTo(snapshot.id()));
+  }
+
+  @Test
+  void shouldMergeAnewWhenTheTrafficHasDrifted() {
+    start(Mode.AUTO);
+    traffic.show(1);
+    await().until(() -> !loop.servedSnapshot().isEmpty());
+    String first = loop.servedSnapshot();
+
+    traffic.show(2);
+    traffic.drift.add(breached(first, 1));
+    traffic.drift.add(breached(first, 2));
+
+    await().until(() -> !loop.servedSnapshot().equals(first));
+    Manifest second = store.manifest(MODEL, loop.servedSnapshot());
+    assertThat(second.trigger()).isEqualTo("drift");
+    assertThat(second.parent()).contains(first);
+  }
+
+  @Test
+  void shouldOnlySayWhatItWouldDoInObserve() {
+    start(Mode.OBSERVE);
+    traffic.show(1);
+
+    await()
+        .untilAsserted(
+            () ->
+                assertThat(loop.journal(100))
+                    .extracting(Journal.Entry::message)
+                    .anyMatch(message -> message.startsWith("would re-merge: no snapshot serves")));
+    assertThat(loop.servedSnapshot()).isEmpty();
+  }
+
+  @Test
+  void shouldWaitForAPersonInApprove() {
+    start(Mode.APPROVE);
+    traffic.show(1);
+    await().until(() -> loop.state() instanceof LoopState.AwaitingApproval);
+    assertThat(loop.servedSnapshot()).isEmpty();
+
+    Outcome outcome = join(loop.approve(PERSON));
+
+    assertThat(outcome).isInstanceOf(Outcome.Done.class);
+    assertThat(loop.servedSnapshot()).isNotEmpty();
+  }
+
+  @Test
+  void shouldTakeTheRefBackWhenTheEngineRefuses() {
+    engine =
+        snapshot ->
+            snapshot.fullModel()
+                ? new Activator.Result.Served()
+                : new Activator.Result.Kept("http://engine: out of memory");
+    start(Mode.OBSERVE);
+    traffic.show(1);
+    await().until(() -> loop.status().served().isPresent());
+    String base = loop.status().served().orElseThrow();
+
+    Outcome outcome = join(loop.remerge(PERSON));
+
+    assertThat(outcome).isEqualTo(new Outcome.Refused("http://engine: out of memory"));
+    assertThat(store.ref(MODEL, Ref.ACTIVE).orElseThrow().snapshot()).isEqualTo(base);
+    assertThat(loop.status().served()).contains(base);
+  }
+
+  @Test
+  void shouldSetRightWhatTheEngineServesAfterAnUnknownOutcome() {
+    start(Mode.OBSERVE);
+    traffic.show(1);
+    await().until(() -> loop.status().served().isPresent());
+    engine = snapshot -> new Activator.Result.Unknown("http://engine: no answer");
+
+    Outcome outcome = join(loop.remerge(PERSON));
+
+    assertThat(outcome).isInstanceOf(Outcome.Unknown.class);
+    assertThat(loop.state()).isInstanceOf(LoopState.Degraded.class);
+    assertThat(loop.status().served()).isEmpty();
+
+    engine = snapshot -> new Activator.Result.Served();
+    await().atMost(Duration.ofSeconds(20)).until(() -> !loop.servedSnapshot().isEmpty());
+    assertThat(loop.state()).isInstanceOf(LoopState.Observing.class);
+  }
+
+  @Test
+  void shouldHoldAfterARollbackByAPerson() {
+    start(Mode.AUTO);
+    traffic.show(1);
+    await().until(() -> !loop.servedSnapshot().isEmpty());
+
+    Outcome outcome = join(loop.rollback(Optional.empty(), PERSON));
+
+    assertThat(outcome).isInstanceOf(Outcome.Done.class);
+    assertThat(loop.servedSnapshot()).isEmpty();
+    assertThat(loop.state()).isInstanceOf(LoopState.RolledBack.class);
+    assertThat(store.log(MODEL).get(store.log(MODEL).size() - 1).reason().who()).isEqualTo("ada");
+
+    join(loop.resume(PERSON));
+    await().until(() -> !loop.servedSnapshot().isEmpty());
+  }
+
+  @Test
+  void shouldFollowARefThatSomebodyElseMoved() {
+    start(Mode.OBSERVE);
+    traffic.show(1);
+    await().until(() -> loop.status().served().isPresent());
+    join(loop.remerge(PERSON));
+    String base = store.ref(MODEL, Ref.BASE).orElseThrow().snapshot();
+
+    store.activate(MODEL, base, new Reason("bob", "from the command line"));
+
+    await().until(() -> loop.status().served().equals(Optional.of(base)));
+  }
+
+  @Test
+  void shouldMakeTheEngineFollowTheRefAfterARestart() throws IOException {
+    start(Mode.OBSERVE);
+    traffic.show(1);
+    await().until(() -> loop.status().served().isPresent());
+    join(loop.remerge(PERSON));
+    String snapshot = loop.servedSnapshot();
+    loop.close();
+    activated.clear();
+
+    start(Mode.OBSERVE);
+
+    await().until(() -> loop.servedSnapshot().equals(snapshot));
+    assertThat(activated).containsExactly(snapshot);
+  }
+
+  @Test
+  void shouldStayPausedOverARestart() throws IOException {
+    start(Mode.AUTO);
+    await().until(() -> loop.status().served().isPresent());
+    join(loop.pause(PERSON));
+    loop.close();
+
+    start(Mode.AUTO);
+
+    await().until(() -> loop.status().served().isPresent());
+    assertThat(loop.state()).isInstanceOf(LoopState.Paused.class);
+    assertThat(join(loop.remerge(PERSON))).isInstanceOf(Outcome.Refused.class);
+  }
+
+  @Test
+  void shouldNotActivateWhatTheGateRefuses() throws IOException {
+    Path text = Files.writeString(folder.resolve("text.txt"), "some held-out text ".repeat(40));
+    start(Mode.OBSERVE, new GateSettings(List.of(text), 512, 0.0, 100.0));
+    traffic.show(1);
+    await().until(() -> loop.status().served().isPresent());
+    join(loop.remerge(PERSON));
+
+    Outcome second = join(loop.remerge(PERSON));
+
+    assertThat(second).isInstanceOf(Outcome.Refused.class);
+    assertThat(loop.journal(100))
+        .filteredOn(entry -> entry.kind() == Journal.Kind.GATE)
+        .isNotEmpty()
+        .allSatisfy(entry -> assertThat(entry.figures()).containsKeys("full", "candidate"));
+  }
+
+  private void start(Mode mode) {
+    start(mode, new GateSettings(null, null, null, null));
+  }
+
+  private void start(Mode mode, GateSettings gate) {
+    ModelSettings settings =
+        new ModelSettings(
+            MODEL,
+            checkpoint.directory(),
+            new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
+            null,
+            new CompressionSettings(null, 4.0, null, null),
+            new PolicySettings(mode, 2, Duration.ZERO, 100L, null, null),
+            gate);
+    try {
+      loop =
+          new ModelLoop(
+              settings,
+              checkpoint,
+              store,
+              traffic,
+              snapshot -> {
+                activated.add(snapshot.id());
+                return engine.apply(snapshot);
+              },
+              folder.resolve("loop"),
+              Clock.systemUTC(),
+              () -> {},
+              entry -> {});
+    } catch (IOException e) {
+      throw new java.io.UncheckedIOException(e);
+    }
+    loop.start();
+  }
+
+  private static ModelDrift breached(String snapshot, int window) {
+    Instant start = Instant.EPOCH.plusSeconds(10L * window);
+    return new ModelDrift(
+        MODEL,
+        snapshot,
+        start,
+        start.plusSeconds(10),
+        TinyCheckpoint.block(0),
+        0.5,
+        0.1,
+        0.5,
+        1_000,
+        50,
+        50,
+        2,
+        2,
+        List.of(TinyCheckpoint.block(0)),
+        true);
+  }
+
+  private static <T> T join(java.util.concurrent.CompletionStage<T> stage) {
+    return stage.toCompletableFuture().join();
+  }
+
+  /** Traffic as a test says. */
+  private static final class ScriptedTraffic implements Traffic {
+
+    private final DriftHistory drift = new DriftHistory();
+    private volatile Map<String, Profile> profiles = Map.of();
+    private volatile List<Baseline> baselines = new ArrayList<>();
+
+    /** Shows the profile of random traffic that prefers some experts, another few for each seed. */
+    void show(int seed) {
+      Map<String, Profile> next = new HashMap<>();
+      for (int layer = 0; layer < TinyCheckpoint.LAYERS; layer++) {
+        Random random = new Random(seed * 31L + layer);
+        Accumulator usage = Usage.accumulator(TinyCheckpoint.EXPERTS, 2);
+        for (int token = 0; token < 500; token++) {
+          int first = (int) (Math.abs(random.nextGaussian()) * 1.5 + seed) % TinyCheckpoint.EXPERTS;
+          int second = (first + 1 + random.nextInt(2)) % TinyCheckpoint.EXPERTS;
+          usage.add(new int[] {first, second}, 1);
+        }
+        usage.addRequests(50);
+        String block = TinyCheckpoint.block(layer);
+        next.put(
+            block,
+            Profile.of(
+                new UsageWindow(
+                    new LayerKey(MODEL, block),
+                    Instant.EPOCH,
+                    Instant.EPOCH.plusSeconds(10),
+                    usage.build(),
+                    1,
+                    0,
+                    0,
+                    0)));
+      }
+      profiles = next;
+    }
+
+    @Override
+    public Map<String, Profile> profiles() {
+      return profiles;
+    }
+
+    @Override
+    public DriftHistory drift() {
+      return drift;
+    }
+
+    @Override
+    public void rebase(List<Baseline> next) {
+      baselines = next;
+    }
+  }
+}

@@ -1,0 +1,100 @@
+package dev.smelt.agent.plan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class PlanFileTest {
+
+  private static final Plan PLAN =
+      new Plan(
+          "model",
+          "m-smoe",
+          Optional.of(Similarity.CO_ACTIVATION),
+          Budget.EXACT,
+          1.5,
+          List.of(
+              new LayerPlan("a", List.of(1), List.of(0, 0), List.of(0.4, 0.6), List.of(0.4, 0.6)),
+              new LayerPlan(
+                  "b", List.of(0), List.of(0, -1), List.of(1.0, 0.0), List.of(0.7, 0.3))));
+
+  @TempDir private Path folder;
+
+  @Test
+  void shouldReadWhatItWrote() {
+    Path file = folder.resolve("plan.json");
+
+    PlanFile.write(PLAN, file);
+
+    assertThat(PlanFile.read(file)).isEqualTo(PLAN);
+  }
+
+  @Test
+  void shouldUseTheNamesOfTheFormat() {
+    assertThat(PlanFile.toJson(PLAN).toString())
+        .startsWith(
+            "{\"model\":\"model\",\"strategy\":\"m-smoe\",\"similarity\":\"co-activation\","
+                + "\"budget\":\"exact\",\"averageGroups\":1.5,\"layers\":[{\"block\":\"a\","
+                + "\"experts\":2,\"dominant\":[1],\"labels\":[0,0],\"frequency\":[0.4,0.6]}");
+  }
+
+  @Test
+  void shouldNameAMissingFile() {
+    Path file = folder.resolve("plan.json");
+
+    assertThatThrownBy(() -> PlanFile.read(file))
+        .isInstanceOf(PlanException.class)
+        .hasMessage(file + ": no such plan; make one with smelt plan");
+  }
+
+  @Test
+  void shouldNameAFileThatIsNotJson() throws IOException {
+    Path file = Files.writeString(folder.resolve("plan.json"), "{");
+
+    assertThatThrownBy(() -> PlanFile.read(file))
+        .isInstanceOf(PlanException.class)
+        .hasMessageStartingWith(file + ": not JSON");
+  }
+
+  @Test
+  void shouldNameAMissingField() throws IOException {
+    Path file = Files.writeString(folder.resolve("plan.json"), "{\"model\":\"m\"}");
+
+    assertThatThrownBy(() -> PlanFile.read(file))
+        .isInstanceOf(PlanException.class)
+        .hasMessage(file + ": the plan has no \"layers\"");
+  }
+
+  @Test
+  void shouldRefuseALabelWithoutGroup() {
+    assertThatThrownBy(
+            () ->
+                new LayerPlan("a", List.of(1), List.of(2, 0), List.of(1.0, 1.0), List.of(0.5, 0.5)))
+        .isInstanceOf(PlanException.class)
+        .hasMessage("a: expert 0 has label 2, but the plan has 1 groups");
+  }
+
+  @Test
+  void shouldRefuseAGroupWithoutMembers() {
+    assertThatThrownBy(
+            () ->
+                new LayerPlan(
+                    "a", List.of(1, 0), List.of(0, 0), List.of(1.0, 1.0), List.of(0.5, 0.5)))
+        .isInstanceOf(PlanException.class)
+        .hasMessageContaining("not one of its members");
+  }
+
+  @Test
+  void shouldRefuseAPlanWithoutGroups() {
+    assertThatThrownBy(() -> new LayerPlan("a", List.of(), List.of(-1), List.of(1.0), List.of(1.0)))
+        .isInstanceOf(PlanException.class)
+        .hasMessageContaining("no groups");
+  }
+}

@@ -1,0 +1,114 @@
+package dev.smelt.agent.plan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.smelt.agent.Goldens;
+import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.streams.usage.Usage;
+import java.util.HashMap;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class PlannerTest {
+
+  private final Checkpoint checkpoint = Checkpoint.open(Goldens.path("mixtral-grouping"));
+
+  @AfterEach
+  void close() {
+    checkpoint.close();
+  }
+
+  @Test
+  void shouldMaskWhatFrequencyPruningDrops() {
+    Plan plan = plan(Strategy.FREQUENCY_PRUNE, Similarity.ROUTER_LOGITS, usage(8), 3);
+
+    LayerPlan layer = plan.layers().get(0);
+    assertThat(layer.dominant()).containsExactly(1, 0, 2);
+    assertThat(layer.labels()).containsExactly(1, 0, 2, -1, -1, -1, -1, -1);
+    assertThat(plan.similarity()).isEmpty();
+  }
+
+  @Test
+  void shouldKeepAsManyExpertsAsTheRouterPicks() {
+    Plan plan = plan(Strategy.FREQUENCY_PRUNE, Similarity.ROUTER_LOGITS, usage(8), 1);
+
+    assertThat(plan.layers().get(0).groups()).isEqualTo(2);
+  }
+
+  @Test
+  void shouldGroupByEverySimilarityThatNeedsNoLogits() {
+    for (Similarity similarity :
+        new Similarity[] {Similarity.CO_ACTIVATION, Similarity.ROUTER_WEIGHT, Similarity.WEIGHT}) {
+      Plan plan = plan(Strategy.M_SMOE, similarity, usage(8), 3);
+
+      assertThat(plan.similarity()).contains(similarity);
+      assertThat(plan.groups()).isEqualTo(12);
+    }
+  }
+
+  @Test
+  void shouldNotReplaceMissingLogitsSilently() {
+    assertThatThrownBy(() -> plan(Strategy.M_SMOE, Similarity.ROUTER_LOGITS, usage(8), 3))
+        .isInstanceOf(PlanException.class)
+        .hasMessageContaining("needs router logits");
+  }
+
+  @Test
+  void shouldSayThatReapNeedsOutputNorms() {
+    assertThatThrownBy(() -> plan(Strategy.REAP, Similarity.ROUTER_LOGITS, usage(8), 3))
+        .isInstanceOf(PlanException.class)
+        .hasMessageContaining("reap needs output norms");
+  }
+
+  @Test
+  void shouldNameABlockWithoutStatistics() {
+    Map<String, Usage> usage = usage(8);
+    usage.remove("model.layers.2.block_sparse_moe");
+
+    assertThatThrownBy(() -> plan(Strategy.M_SMOE, Similarity.CO_ACTIVATION, usage, 3))
+        .isInstanceOf(PlanException.class)
+        .hasMessageContaining("nothing for model.layers.2.block_sparse_moe");
+  }
+
+  @Test
+  void shouldNameALayerThatNoTokenWasRoutedTo() {
+    Map<String, Usage> usage = usage(8);
+    usage.put("model.layers.1.block_sparse_moe", Usage.empty(8, 2));
+
+    assertThatThrownBy(() -> plan(Strategy.M_SMOE, Similarity.CO_ACTIVATION, usage, 3))
+        .isInstanceOf(PlanException.class)
+        .hasMessageStartingWith("model.layers.1.block_sparse_moe: no token was routed");
+  }
+
+  @Test
+  void shouldNameStatisticsOfAnotherModel() {
+    assertThatThrownBy(() -> plan(Strategy.M_SMOE, Similarity.CO_ACTIVATION, usage(9), 3))
+        .isInstanceOf(PlanException.class)
+        .hasMessageContaining("count 9 experts")
+        .hasMessageContaining("has 8");
+  }
+
+  private Plan plan(
+      Strategy strategy, Similarity similarity, Map<String, Usage> usage, double averageGroups) {
+    return Planner.plan(
+        checkpoint, usage, new PlanOptions(strategy, similarity, Budget.UNIFORM, averageGroups));
+  }
+
+  /** Expert e is chosen less often than e - 1, always together with expert 0 or 1. */
+  private Map<String, Usage> usage(int experts) {
+    Map<String, Usage> usage = new HashMap<>();
+    for (MoeBlock block : checkpoint.blocks()) {
+      var accumulator = Usage.accumulator(experts, 2);
+      for (int expert = 1; expert < experts; expert++) {
+        for (int time = expert; time < experts; time++) {
+          accumulator.add(new int[] {expert, expert == 1 ? 0 : time % 2}, 1);
+        }
+      }
+      usage.put(block.name(), accumulator.build());
+    }
+    return usage;
+  }
+}
