@@ -509,11 +509,12 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         Reason reason = new Reason(SELF, "RECALL: " + gating.reason());
         return followed(store.activate(model(), snapshot, reason));
       }
-    } catch (CancellationException e) {
-      write(Kind.STATE, "recall abandoned for a request", Map.of());
-      enter(gating.refuse(clock.instant()));
-      return new Outcome.Refused("abandoned for another request");
     } catch (IOException | RuntimeException e) {
+      if (interrupted) {
+        write(Kind.STATE, "recall abandoned for a request", Map.of());
+        enter(gating.refuse(clock.instant()));
+        return new Outcome.Refused("abandoned for another request");
+      }
       failed("recall failed; what served goes on serving", e);
     }
     LoopState.Observing observing = enter(gating.refuse(clock.instant()));
