@@ -22,6 +22,7 @@ import dev.smelt.agent.swap.SwapSettings;
 import dev.smelt.agent.tap.Combiner;
 import dev.smelt.agent.tap.CombinerSettings;
 import dev.smelt.agent.tap.EngineDialect;
+import dev.smelt.agent.tap.IngestTap;
 import dev.smelt.agent.tap.ProxySettings;
 import dev.smelt.agent.tap.ProxyTap;
 import dev.smelt.agent.tap.TapStatus;
@@ -180,8 +181,9 @@ public final class Agent implements AutoCloseable {
                 Topics.ROUTING,
                 clock,
                 metrics.registry()));
+    IngestTap ingest = closing(new IngestTap(vertx, metrics.registry()));
     for (ModelSettings model : config.models()) {
-      startModel(vertx, model, checkpoints.get(model.name()), traffic, usage);
+      startModel(vertx, model, checkpoints.get(model.name()), traffic, usage, ingest);
     }
     AgentApi agentApi =
         new AgentApi(
@@ -191,7 +193,7 @@ public final class Agent implements AutoCloseable {
             events,
             health,
             metrics,
-            List.of(router -> mountStore(vertx, router)));
+            List.of(router -> mountStore(vertx, router), ingest::mount));
     api = address(config.api().host(), await("api", agentApi.start()));
     closing(() -> await("api", agentApi.close()));
     ManagementApi managementApi = new ManagementApi(vertx, config.management(), health, metrics);
@@ -245,7 +247,8 @@ public final class Agent implements AutoCloseable {
       ModelSettings model,
       Checkpoint checkpoint,
       TrafficMonitor traffic,
-      UsageProducer usage)
+      UsageProducer usage,
+      IngestTap ingest)
       throws IOException {
     Path folder = config.data().resolve("models").resolve(model.name());
     EngineActivator activator =
@@ -273,18 +276,22 @@ public final class Agent implements AutoCloseable {
     metrics.watch(loop);
     health.register("engine " + model.name(), () -> engineHealth(loop));
 
+    TappedModel tapped = tapped(model.name(), checkpoint);
+    Combiner combiner =
+        new Combiner(
+            tapped,
+            CombinerSettings.defaults(),
+            model.engine().urls().get(0).toString(),
+            clock,
+            usage);
+    ingest.take(tapped, combiner, loop::servedSnapshot);
     ProxyTap proxy =
         new ProxyTap(
             vertx,
             proxySettings(model),
-            tapped(model.name(), checkpoint),
+            tapped,
             loop::servedSnapshot,
-            new Combiner(
-                tapped(model.name(), checkpoint),
-                CombinerSettings.defaults(),
-                model.engine().urls().get(0).toString(),
-                clock,
-                usage),
+            combiner,
             clock,
             metrics.registry());
     int port = await("proxy of " + model.name(), proxy.listen());

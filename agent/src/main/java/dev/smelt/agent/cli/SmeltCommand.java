@@ -25,6 +25,7 @@ import picocli.CommandLine.Spec;
     subcommands = {
       HelpCommand.class,
       AblateCommand.class,
+      BenchCommand.class,
       CompressCommand.class,
       DriftCommand.class,
       EvaluateCommand.class,

@@ -1,10 +1,13 @@
 package dev.smelt.agent.control;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.agent.control.Journal.Entry;
 import dev.smelt.agent.control.Journal.Kind;
 import dev.smelt.agent.control.LoopStatus.Progress;
+import dev.smelt.agent.control.StateFile.TurnedDown;
 import dev.smelt.agent.plan.Plan;
 import dev.smelt.agent.plan.PlanFile;
 import dev.smelt.store.checkpoint.Checkpoint;
@@ -27,10 +30,11 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.CancellationException;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executors;
@@ -71,6 +75,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   private final Clock clock;
   private final Smelter smelter;
   private final Gate gate;
+  private final ShapeMemory memory;
   private final Journal journal;
   private final StateFile stateFile;
   private final Runnable changed;
@@ -83,8 +88,12 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   private volatile Optional<Progress> progress = Optional.empty();
   private volatile String decision = "starting";
   private volatile int activations;
+  private Map<String, Profile> beforeBreach = Map.of();
   private Instant retryAt = Instant.MIN;
   private @Nullable Thread interruptible;
+
+  /** Whether the work in hand was interrupted, whatever exception it then ended with. */
+  private volatile boolean interrupted;
 
   /**
    * @param checkpoint the full model, open as long as the loop
@@ -112,6 +121,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     this.changed = changed;
     this.smelter = new Smelter(checkpoint, settings.compression());
     this.gate = new Gate(checkpoint, settings.gate());
+    this.memory = new ShapeMemory(store, settings.policy().rememberedSnapshots());
     this.journal = Journal.open(folder.resolve("journal.jsonl"), told);
     this.stateFile = new StateFile(folder.resolve("state.json"));
     this.fullExpertBytes = checkpoint.blocks().stream().mapToLong(this::expertBytes).sum();
@@ -159,7 +169,6 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   @Override
   public LoopStatus status() {
     Optional<Manifest> now = active;
-    String baseline = now.map(Manifest::id).orElse("");
     return new LoopStatus(
         model(),
         content.state(),
@@ -167,8 +176,8 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         now.map(Manifest::id),
         store.ref(model(), Ref.PREVIOUS).map(Ref::snapshot),
         served.map(Manifest::id),
-        traffic.drift().newest(baseline).map(ModelLoop::drift),
-        traffic.drift().breachedWindows(baseline),
+        newestDrift(),
+        breachedWindows(),
         profileTokens(profilesIfKnown()),
         decision,
         progress,
@@ -181,6 +190,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   @Override
   public List<BlockTraffic> traffic() {
     Map<String, Profile> profiles = profilesIfKnown();
+    Shape reference = Shape.of(reference());
     List<BlockTraffic> blocks = new ArrayList<>();
     for (MoeBlock block : checkpoint.blocks()) {
       Profile profile = profiles.get(block.name());
@@ -192,8 +202,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
                 profile.tokens(),
                 profile.requests(),
                 list(profile.frequency()),
-                active
-                    .flatMap(manifest -> Baselines.frequency(manifest, block.name()))
+                Optional.ofNullable(reference.frequency().get(block.name()))
                     .map(ModelLoop::list)
                     .orElse(List.of())));
       }
@@ -230,7 +239,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         "approve",
         () ->
             content.state() instanceof LoopState.AwaitingApproval waiting
-                ? remerge(waiting.approve(clock.instant()), requireProfiles())
+                ? approved(waiting, requireProfiles())
                 : refused("nothing waits for approval"));
   }
 
@@ -346,37 +355,189 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       decision = "waiting for the stream: " + starting.getMessage();
       return;
     }
-    Decision next = Policy.decide(evidence(profiles), settings.policy());
-    decision = next.reason();
-    if (!(next instanceof Decision.Remerge wanted)) {
-      write(Kind.DECISION, "nothing to do: " + next.reason(), Map.of());
-      return;
+    if (breachedWindows() == 0) {
+      beforeBreach = profiles;
     }
+    Map<String, Profile> recent = recent(profiles);
+    Decision next = Policy.decide(evidence(profiles, recent), settings.policy());
+    decision = next.reason();
     Instant now = clock.instant();
-    switch (settings.policy().mode()) {
-      case OBSERVE -> write(Kind.DECISION, "would re-merge: " + wanted.reason(), Map.of());
-      case APPROVE -> {
-        write(Kind.DECISION, "asks to re-merge: " + wanted.reason(), Map.of());
-        enter(observing.propose(now, wanted.trigger(), wanted.reason()));
+    if (next instanceof Decision.Remerge wanted) {
+      switch (settings.policy().mode()) {
+        case OBSERVE -> write(Kind.DECISION, "would re-merge: " + wanted.reason(), Map.of());
+        case APPROVE -> {
+          write(Kind.DECISION, "asks to re-merge: " + wanted.reason(), Map.of());
+          enter(observing.propose(now, wanted.trigger(), wanted.reason()));
+        }
+        case AUTO -> {
+          write(Kind.DECISION, "re-merges: " + wanted.reason(), Map.of());
+          remerge(
+              observing.plan(now, wanted.trigger(), wanted.reason()),
+              wanted.trigger() == Trigger.DRIFT ? sinceShift(profiles, recent) : profiles);
+        }
       }
-      case AUTO -> {
-        write(Kind.DECISION, "re-merges: " + wanted.reason(), Map.of());
-        remerge(observing.plan(now, wanted.trigger(), wanted.reason()), profiles);
+    } else if (next instanceof Decision.Recall wanted) {
+      String what = wanted.snapshot() + ": " + wanted.reason();
+      switch (settings.policy().mode()) {
+        case OBSERVE -> write(Kind.DECISION, "would recall " + what, Map.of());
+        case APPROVE -> {
+          write(Kind.DECISION, "asks to recall " + what, Map.of());
+          enter(observing.propose(now, Trigger.RECALL, wanted.reason()));
+        }
+        case AUTO -> {
+          write(Kind.DECISION, "recalls " + what, Map.of());
+          recall(observing.recall(now, wanted.reason()), wanted.snapshot(), profiles);
+        }
       }
+    } else {
+      write(Kind.DECISION, "nothing to do: " + next.reason(), Map.of());
     }
   }
 
-  private Evidence evidence(Map<String, Profile> profiles) {
-    String baseline = active.map(Manifest::id).orElse("");
+  private Outcome approved(LoopState.AwaitingApproval waiting, Map<String, Profile> profiles) {
+    Map<String, Profile> recent = recent(profiles);
+    Optional<Evidence.Earlier> earlier =
+        waiting.trigger() == Trigger.RECALL ? earlier(recent) : Optional.empty();
+    return earlier.isPresent()
+        ? recall(waiting.recall(clock.instant()), earlier.get().snapshot(), profiles)
+        : remerge(waiting.approve(clock.instant()), sinceShift(profiles, recent));
+  }
+
+  private Evidence evidence(Map<String, Profile> profiles, Map<String, Profile> recent) {
     Instant now = clock.instant();
+    int breached = breachedWindows();
+    boolean drifted = breached >= settings.policy().consecutiveWindows();
     return new Evidence(
         now,
         profileTokens(profiles),
         active.filter(ModelLoop::compressed).isPresent(),
-        traffic.drift().newest(baseline).map(ModelLoop::drift),
-        traffic.drift().breachedWindows(baseline),
+        turnedDown().isPresent(),
+        newestDrift(),
+        breached,
+        drifted && fading(profiles, recent),
+        drifted ? earlier(recent) : Optional.empty(),
         content.lastRemerge(),
+        content.lastRecall(),
         content.remergesSince(now.minus(Policy.DAY)));
+  }
+
+  /** The traffic since the windows in a row began that are over the threshold. */
+  private Map<String, Profile> recent(Map<String, Profile> profiles) {
+    Map<String, Profile> recent = new HashMap<>();
+    profiles.forEach(
+        (block, profile) -> {
+          Profile before = beforeBreach.get(block);
+          Profile since = before == null ? profile : profile.since(before, traffic.halfLife());
+          recent.put(block, since.tokens() > 0 ? since : profile);
+        });
+    return recent;
+  }
+
+  private boolean fading(Map<String, Profile> profiles, Map<String, Profile> recent) {
+    Shape profile = Shape.of(profiles);
+    Shape reference = Shape.of(reference());
+    return reference.covers(profile)
+        && Shape.of(recent).distance(reference) < profile.distance(reference);
+  }
+
+  /**
+   * What a re-merge after drift is made from: after a sudden shift the profile still mixes old and
+   * new traffic, and the traffic since the shift is the better guide if there is enough of it.
+   */
+  private Map<String, Profile> sinceShift(
+      Map<String, Profile> profiles, Map<String, Profile> recent) {
+    Shape profile = Shape.of(profiles);
+    Shape reference = Shape.of(reference());
+    boolean sudden =
+        reference.covers(profile)
+            && Shape.of(recent).distance(profile) > profile.distance(reference);
+    return sudden && profileTokens(recent) >= settings.policy().minimumTokens() ? recent : profiles;
+  }
+
+  private Optional<Evidence.Earlier> earlier(Map<String, Profile> recent) {
+    return active.flatMap(
+        now -> memory.nearer(now, Shape.of(reference()), Shape.of(recent), asOf(recent), Set.of()));
+  }
+
+  /** What drift is measured from: what the active snapshot was made for, or was found good for. */
+  private JsonNode reference() {
+    return turnedDown()
+        .map(TurnedDown::usage)
+        .or(() -> active.map(Manifest::baseline))
+        .orElseGet(JsonNodeFactory.instance::objectNode);
+  }
+
+  private Optional<TurnedDown> turnedDown() {
+    return active.flatMap(now -> content.turnedDownFor(now.id()));
+  }
+
+  private Optional<Evidence.Drift> newestDrift() {
+    return active
+        .flatMap(now -> traffic.drift().newest(now.id(), measuredSince()))
+        .map(ModelLoop::drift);
+  }
+
+  private int breachedWindows() {
+    return active.map(now -> traffic.drift().breachedWindows(now.id(), measuredSince())).orElse(0);
+  }
+
+  private Instant measuredSince() {
+    return turnedDown().map(TurnedDown::at).orElse(Instant.MIN);
+  }
+
+  /** Lets an earlier snapshot serve if it does no worse; merges anew otherwise. */
+  private Outcome recall(LoopState.Gating gating, String snapshot, Map<String, Profile> profiles) {
+    save(content.withRecall(clock.instant()));
+    enter(gating);
+    Map<String, Profile> recent = recent(profiles);
+    try {
+      Manifest earlier = store.manifest(model(), snapshot);
+      beginInterruptible();
+      Gate.Verdict verdict;
+      try {
+        progress = Optional.of(new Progress("scoring " + snapshot, 0, 1));
+        verdict = gate.judge(store.tensors(earlier), activeTensors(), frequencies(recent), 0);
+      } finally {
+        endInterruptible();
+        progress = Optional.empty();
+      }
+      write(
+          Kind.GATE,
+          (verdict.passed() ? "recall passed: " : "recall refused: ") + verdict.reason(),
+          verdict.figures());
+      if (verdict.passed()) {
+        Reason reason = new Reason(SELF, "RECALL: " + gating.reason());
+        return followed(store.activate(model(), snapshot, reason));
+      }
+    } catch (IOException | RuntimeException e) {
+      if (interrupted) {
+        write(Kind.STATE, "recall abandoned for a request", Map.of());
+        enter(gating.refuse(clock.instant()));
+        return new Outcome.Refused("abandoned for another request");
+      }
+      failed("recall failed; what served goes on serving", e);
+    }
+    LoopState.Observing observing = enter(gating.refuse(clock.instant()));
+    return remerge(
+        observing.plan(clock.instant(), Trigger.DRIFT, "the recall of " + snapshot + " failed"),
+        sinceShift(profiles, recent));
+  }
+
+  /**
+   * No candidate is better than what serves: from now on drift is measured from this traffic, so
+   * that none is made again before the traffic has moved.
+   */
+  private void turnDown(Map<String, Profile> profiles) {
+    Manifest serving = active.orElseThrow();
+    TurnedDown traffic = new TurnedDown(serving.id(), clock.instant(), Baselines.toJson(profiles));
+    save(content.with(traffic));
+    rebase(serving, traffic.at());
+    write(
+        Kind.STATE,
+        "drift is measured from the traffic of now: nothing better than "
+            + serving.id()
+            + " was found for it, and nothing is tried again until it has moved",
+        Map.of());
   }
 
   private Outcome remerge(LoopState.Planning planning, Map<String, Profile> profiles) {
@@ -396,12 +557,17 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         LoopState.Gating gating = enter(compressing.gate(clock.instant()));
         progress = Optional.of(new Progress("scoring on held-out text", 0, 1));
         Gate.Verdict verdict =
-            gate.judge(publication.tensors(), activeTensors(), frequencies(profiles));
+            gate.judge(
+                publication.tensors(),
+                activeTensors(),
+                frequencies(profiles),
+                settings.gate().minimumGain());
         write(
             Kind.GATE,
             (verdict.passed() ? "passed: " : "refused: ") + verdict.reason(),
             verdict.figures());
         if (!verdict.passed()) {
+          turnDown(profiles);
           enter(gating.refuse(clock.instant()));
           return new Outcome.Refused(verdict.reason());
         }
@@ -419,11 +585,12 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
               candidate.id(),
               new Reason(SELF, planning.trigger() + ": " + planning.reason()));
       return followed(moved);
-    } catch (CancellationException e) {
-      write(Kind.STATE, "re-merge abandoned for a request", Map.of());
-      enter(abandonedTo);
-      return new Outcome.Refused("abandoned for another request");
     } catch (IOException | RuntimeException e) {
+      if (interrupted) {
+        write(Kind.STATE, "re-merge abandoned for a request", Map.of());
+        enter(abandonedTo);
+        return new Outcome.Refused("abandoned for another request");
+      }
       failed("re-merge failed; what served goes on serving", e);
       enter(abandonedTo);
       return new Outcome.Refused(String.valueOf(e.getMessage()));
@@ -507,6 +674,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       activations++;
     }
     served = Optional.of(snapshot);
+    save(content.serving(snapshot.id()));
     rebase(snapshot, now);
     write(
         Kind.ACTIVATION,
@@ -543,7 +711,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   }
 
   private void rebase(Manifest snapshot, Instant now) {
-    List<Baseline> baselines = Baselines.of(snapshot, now);
+    List<Baseline> baselines = Baselines.of(snapshot, reference(), now);
     if (!baselines.isEmpty()) {
       traffic.rebase(baselines);
     }
@@ -596,6 +764,13 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     }
   }
 
+  private static Instant asOf(Map<String, Profile> profiles) {
+    return profiles.values().stream()
+        .map(Profile::asOf)
+        .max(Instant::compareTo)
+        .orElse(Instant.MIN);
+  }
+
   private double profileTokens(Map<String, Profile> profiles) {
     return checkpoint.blocks().stream()
         .mapToDouble(
@@ -619,7 +794,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     Optional<StateFile.Content> kept = stateFile.read();
     Instant now = clock.instant();
     if (kept.isEmpty()) {
-      return new StateFile.Content(new LoopState.Observing(now), List.of());
+      return StateFile.Content.first(new LoopState.Observing(now));
     }
     LoopState state = kept.get().state();
     if (state instanceof LoopState.Paused
@@ -657,6 +832,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   }
 
   private synchronized void beginInterruptible() {
+    interrupted = false;
     interruptible = Thread.currentThread();
   }
 
@@ -667,6 +843,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
 
   private synchronized void interruptWork() {
     if (interruptible != null) {
+      interrupted = true;
       interruptible.interrupt();
     }
   }

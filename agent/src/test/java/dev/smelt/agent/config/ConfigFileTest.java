@@ -56,6 +56,7 @@ class ConfigFileTest {
     assertThat(model.policy().coolDown()).isEqualTo(Duration.ofMinutes(10));
     assertThat(model.policy().minimumTokens()).isEqualTo(20_000);
     assertThat(model.policy().maximumPerDay()).isEqualTo(24);
+    assertThat(model.policy().rememberedSnapshots()).isEqualTo(16);
     assertThat(model.policy().every()).isNull();
     assertThat(model.gate().texts()).isEmpty();
     assertThat(model.gate().bytesPerText()).isEqualTo(16_384);
