@@ -29,7 +29,9 @@ import picocli.CommandLine.Spec;
       CompressCommand.class,
       DriftCommand.class,
       EvaluateCommand.class,
+      InspectCommand.class,
       PlanCommand.class,
+      StoreCommand.class,
       TraceCommand.class,
       UpCommand.class
     })
