@@ -29,6 +29,7 @@ import picocli.CommandLine.Spec;
       DriftCommand.class,
       EvaluateCommand.class,
       PlanCommand.class,
+      ReplayCommand.class,
       TraceCommand.class,
       UpCommand.class
     })
