@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
       EvaluateCommand.class,
       InspectCommand.class,
       PlanCommand.class,
+      ReplayCommand.class,
       StoreCommand.class,
       TraceCommand.class,
       UpCommand.class

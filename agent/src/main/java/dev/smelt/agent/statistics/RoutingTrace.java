@@ -27,7 +27,7 @@ public final class RoutingTrace {
   private static final String WEIGHTS = ".routing_weights";
   private static final String LOGITS = ".router_logits";
   private static final String NORMS = ".output_norms";
-  private static final String REQUESTS = "requests";
+  static final String REQUESTS = "requests";
 
   private RoutingTrace() {}
 
@@ -108,7 +108,7 @@ public final class RoutingTrace {
     return Math.toIntExact(tensor.shape().get(0));
   }
 
-  private static long requests(SafetensorsFile file) {
+  static long requests(SafetensorsFile file) {
     String requests = file.metadata().getOrDefault(REQUESTS, "0");
     try {
       return Long.parseLong(requests);
