@@ -37,6 +37,7 @@ public final class Journal implements AutoCloseable {
     STATE,
     GATE,
     ACTIVATION,
+    CANARY,
     OPERATOR,
     FAILURE
   }
