@@ -15,6 +15,7 @@ import dev.smelt.agent.control.EngineActivator;
 import dev.smelt.agent.control.LoopState;
 import dev.smelt.agent.control.ModelControl;
 import dev.smelt.agent.control.ModelLoop;
+import dev.smelt.agent.control.ServingFigures;
 import dev.smelt.agent.swap.InPlaceDriver;
 import dev.smelt.agent.swap.ReplicasDriver;
 import dev.smelt.agent.swap.SwapDriver;
@@ -25,6 +26,7 @@ import dev.smelt.agent.tap.EngineDialect;
 import dev.smelt.agent.tap.IngestTap;
 import dev.smelt.agent.tap.ProxySettings;
 import dev.smelt.agent.tap.ProxyTap;
+import dev.smelt.agent.tap.ProxyTraffic;
 import dev.smelt.agent.tap.TapStatus;
 import dev.smelt.agent.tap.TappedModel;
 import dev.smelt.agent.tap.UsageProducer;
@@ -258,6 +260,7 @@ public final class Agent implements AutoCloseable {
             checkpoint,
             model.engine().format(),
             folder.resolve("served"));
+    AtomicReference<ProxyTap> tap = new AtomicReference<>();
     AtomicReference<ModelLoop> self = new AtomicReference<>();
     ModelLoop loop =
         new ModelLoop(
@@ -266,6 +269,7 @@ public final class Agent implements AutoCloseable {
             store,
             traffic.of(model.name()),
             activator,
+            () -> serving(tap.get()),
             folder,
             clock,
             () -> changed(self.get()),
@@ -294,11 +298,20 @@ public final class Agent implements AutoCloseable {
             combiner,
             clock,
             metrics.registry());
+    tap.set(proxy);
     int port = await("proxy of " + model.name(), proxy.listen());
     closing(() -> await("proxy", proxy.close()));
     proxies.put(model.name(), address(model.proxy().host(), port));
     health.register("tap " + model.name(), () -> tapHealth(proxy.status()));
     loop.start();
+  }
+
+  private static ServingFigures serving(ProxyTap proxy) {
+    if (proxy == null) {
+      return ServingFigures.NONE;
+    }
+    ProxyTraffic traffic = proxy.traffic();
+    return new ServingFigures(traffic.requests(), traffic.failures(), traffic.time());
   }
 
   private void changed(ModelLoop loop) {

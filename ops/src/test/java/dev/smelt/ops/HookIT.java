@@ -52,11 +52,9 @@ class HookIT {
   void shouldBeUnderstoodByTheAgent() throws Exception {
     Vertx vertx = Vertx.vertx();
     List<UsageRecord> records = new CopyOnWriteArrayList<>();
-    TappedModel model =
-        new TappedModel("tiny", 2, List.of(block(0), block(1)));
+    TappedModel model = new TappedModel("tiny", 2, List.of(block(0), block(1)));
     Combiner combiner =
-        new Combiner(
-            model, CombinerSettings.defaults(), "engine", Clock.systemUTC(), records::add);
+        new Combiner(model, CombinerSettings.defaults(), "engine", Clock.systemUTC(), records::add);
     HealthChecks health = new HealthChecks();
     try (Metrics metrics = new Metrics(health, Clock.systemUTC());
         IngestTap tap = new IngestTap(vertx, metrics.registry())) {
@@ -109,8 +107,7 @@ class HookIT {
       builder.directory(Path.of("hook").toFile());
       builder.environment().putAll(environment);
       builder.environment().put("PYTHONDONTWRITEBYTECODE", "1");
-      Process process =
-          builder.redirectErrorStream(true).redirectOutput(output.toFile()).start();
+      Process process = builder.redirectErrorStream(true).redirectOutput(output.toFile()).start();
       boolean ended = process.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS);
       process.destroyForcibly();
       return new Finished(ended ? process.exitValue() : -1, Files.readString(output));

@@ -38,6 +38,7 @@ public final class Journal implements AutoCloseable {
     STATE,
     GATE,
     ACTIVATION,
+    CANARY,
     OPERATOR,
     FAILURE
   }

@@ -146,6 +146,10 @@ public sealed interface LoopState {
       return new Observing(now);
     }
 
+    Paused pause(Instant now, String who, String why) {
+      return new Paused(now, who, why);
+    }
+
     Activating takeBack(Instant now, String reason) {
       return new Activating(now, snapshot, previous, reason);
     }

@@ -7,6 +7,7 @@ import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.agent.control.Journal.Entry;
 import dev.smelt.agent.control.Journal.Kind;
 import dev.smelt.agent.control.LoopStatus.Progress;
+import dev.smelt.agent.control.StateFile.OwnActivation;
 import dev.smelt.agent.control.StateFile.TurnedDown;
 import dev.smelt.agent.plan.Plan;
 import dev.smelt.agent.plan.PlanFile;
@@ -41,7 +42,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -76,6 +76,8 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   private final Smelter smelter;
   private final Gate gate;
   private final ShapeMemory memory;
+  private final CanaryWatch canary;
+  private final Interruption interruption = new Interruption();
   private final Journal journal;
   private final StateFile stateFile;
   private final Runnable changed;
@@ -90,13 +92,10 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   private volatile int activations;
   private Map<String, Profile> beforeBreach = Map.of();
   private Instant retryAt = Instant.MIN;
-  private @Nullable Thread interruptible;
-
-  /** Whether the work in hand was interrupted, whatever exception it then ended with. */
-  private volatile boolean interrupted;
 
   /**
    * @param checkpoint the full model, open as long as the loop
+   * @param serving how the engine has served so far
    * @param folder where the loop keeps its state and its journal
    * @param changed called after each change of {@link #status}, on the loop's thread
    * @param told of each journal entry
@@ -107,6 +106,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       SnapshotStore store,
       Traffic traffic,
       Activator activator,
+      Supplier<ServingFigures> serving,
       Path folder,
       Clock clock,
       Runnable changed,
@@ -121,6 +121,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     this.changed = changed;
     this.smelter = new Smelter(checkpoint, settings.compression());
     this.gate = new Gate(checkpoint, settings.gate());
+    this.canary = new CanaryWatch(settings.canary(), serving);
     this.memory = new ShapeMemory(store, settings.policy().rememberedSnapshots());
     this.journal = Journal.open(folder.resolve("journal.jsonl"), told);
     this.stateFile = new StateFile(folder.resolve("state.json"));
@@ -140,7 +141,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   @Override
   public void close() throws IOException {
     thread.shutdown();
-    interruptWork();
+    interruption.ask();
     try {
       if (!thread.awaitTermination(settings.engine().timeout().toMillis(), TimeUnit.MILLISECONDS)) {
         LOGGER.atWarn().addKeyValue("model", model()).log("the loop did not stop in time");
@@ -266,9 +267,12 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         () -> {
           if (content.state() instanceof LoopState.Observing observing) {
             enter(observing.pause(clock.instant(), request.who(), request.why()));
-            return new Outcome.Done("paused");
+          } else if (content.state() instanceof LoopState.Canary watching) {
+            enter(watching.pause(clock.instant(), request.who(), request.why()));
+          } else {
+            return refused("only while observing or watching");
           }
-          return refused("only while observing");
+          return new Outcome.Done("paused");
         });
   }
 
@@ -290,6 +294,11 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   }
 
   @Override
+  public void signal(Signal signal) {
+    canary.post(signal, clock.instant());
+  }
+
+  @Override
   public CompletionStage<Outcome> activate(String snapshot, Request request) {
     return ask(
         request,
@@ -307,7 +316,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
 
   private CompletionStage<Outcome> ask(Request request, String what, Supplier<Outcome> work) {
     CompletableFuture<Outcome> outcome = new CompletableFuture<>();
-    interruptWork();
+    interruption.ask();
     thread.execute(
         () -> {
           try {
@@ -338,6 +347,11 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         return;
       }
       follow();
+      if (content.state() instanceof LoopState.Canary watching) {
+        watch(watching);
+        return;
+      }
+      canary.note(clock.instant());
       if (content.state() instanceof LoopState.Observing observing) {
         decide(observing);
       }
@@ -392,6 +406,44 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     } else {
       write(Kind.DECISION, "nothing to do: " + next.reason(), Map.of());
     }
+  }
+
+  private void watch(LoopState.Canary watching) {
+    Instant now = clock.instant();
+    Optional<OwnActivation> own = content.ownOf(watching.snapshot());
+    if (own.isEmpty()) {
+      enter(watching.keep(now));
+      return;
+    }
+    CanaryWatch.Finding finding = canary.judge(own.get().before(), now, watching.until());
+    decision = "watching " + watching.snapshot() + ": " + finding.reason();
+    if (finding instanceof CanaryWatch.Finding.Worse worse) {
+      write(Kind.CANARY, "worse: " + worse.reason(), worse.figures());
+      rollBack(watching, worse.reason());
+    } else if (finding instanceof CanaryWatch.Finding.Well well) {
+      write(Kind.CANARY, "kept: " + well.reason(), well.figures());
+      save(content.withoutOwn());
+      enter(watching.keep(now));
+    }
+  }
+
+  /**
+   * Lets the snapshot before serve again. That the candidate is withdrawn is on disk before the ref
+   * moves, so that a restart between the two goes on watching and comes to the same end.
+   */
+  private void rollBack(LoopState.Canary watching, String reason) {
+    Manifest worse = store.manifest(model(), watching.snapshot());
+    Instant now = clock.instant();
+    OwnActivation own = content.ownOf(worse.id()).orElseThrow();
+    TurnedDown traffic = new TurnedDown(watching.previous(), now, worse.baseline());
+    save(content.withdraw(worse.id(), traffic).with(own));
+    followed(
+        store.moveRef(
+            model(),
+            Ref.ACTIVE,
+            Optional.of(worse.id()),
+            watching.previous(),
+            new Reason(SELF, oneLine("canary: " + reason))));
   }
 
   private Outcome approved(LoopState.AwaitingApproval waiting, Map<String, Profile> profiles) {
@@ -456,7 +508,13 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
 
   private Optional<Evidence.Earlier> earlier(Map<String, Profile> recent) {
     return active.flatMap(
-        now -> memory.nearer(now, Shape.of(reference()), Shape.of(recent), asOf(recent), Set.of()));
+        now ->
+            memory.nearer(
+                now,
+                Shape.of(reference()),
+                Shape.of(recent),
+                asOf(recent),
+                Set.copyOf(content.withdrawn())));
   }
 
   /** What drift is measured from: what the active snapshot was made for, or was found good for. */
@@ -492,13 +550,13 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     Map<String, Profile> recent = recent(profiles);
     try {
       Manifest earlier = store.manifest(model(), snapshot);
-      beginInterruptible();
+      interruption.allow();
       Gate.Verdict verdict;
       try {
         progress = Optional.of(new Progress("scoring " + snapshot, 0, 1));
         verdict = gate.judge(store.tensors(earlier), activeTensors(), frequencies(recent), 0);
       } finally {
-        endInterruptible();
+        interruption.forbid();
         progress = Optional.empty();
       }
       write(
@@ -506,14 +564,11 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
           (verdict.passed() ? "recall passed: " : "recall refused: ") + verdict.reason(),
           verdict.figures());
       if (verdict.passed()) {
-        Reason reason = new Reason(SELF, "RECALL: " + gating.reason());
-        return followed(store.activate(model(), snapshot, reason));
+        return activateOwn(snapshot, "RECALL: " + gating.reason());
       }
     } catch (IOException | RuntimeException e) {
-      if (interrupted) {
-        write(Kind.STATE, "recall abandoned for a request", Map.of());
-        enter(gating.refuse(clock.instant()));
-        return new Outcome.Refused("abandoned for another request");
+      if (interruption.asked()) {
+        return abandoned("recall", gating.refuse(clock.instant()));
       }
       failed("recall failed; what served goes on serving", e);
     }
@@ -529,9 +584,12 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
    */
   private void turnDown(Map<String, Profile> profiles) {
     Manifest serving = active.orElseThrow();
-    TurnedDown traffic = new TurnedDown(serving.id(), clock.instant(), Baselines.toJson(profiles));
-    save(content.with(traffic));
-    rebase(serving, traffic.at());
+    save(content.with(new TurnedDown(serving.id(), clock.instant(), Baselines.toJson(profiles))));
+    measureFromNow(serving);
+  }
+
+  private void measureFromNow(Manifest serving) {
+    rebase(serving, clock.instant());
     write(
         Kind.STATE,
         "drift is measured from the traffic of now: nothing better than "
@@ -545,7 +603,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     enter(planning);
     LoopState abandonedTo = planning.abandon(clock.instant());
     try (Publication publication = store.begin(model())) {
-      beginInterruptible();
+      interruption.allow();
       Manifest candidate;
       try {
         Plan plan = smelter.plan(profiles);
@@ -571,30 +629,36 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
           enter(gating.refuse(clock.instant()));
           return new Outcome.Refused(verdict.reason());
         }
-        endInterruptible();
+        interruption.forbid();
         LoopState.Publishing publishing = enter(gating.publish(clock.instant()));
         abandonedTo = publishing.abandon(clock.instant());
         candidate = publication.commit(draft(planning.trigger(), plan, verdict, profiles));
       } finally {
-        endInterruptible();
+        interruption.forbid();
         progress = Optional.empty();
       }
-      RefUpdate moved =
-          store.activate(
-              model(),
-              candidate.id(),
-              new Reason(SELF, planning.trigger() + ": " + planning.reason()));
-      return followed(moved);
+      return activateOwn(candidate.id(), planning.trigger() + ": " + planning.reason());
     } catch (IOException | RuntimeException e) {
-      if (interrupted) {
-        write(Kind.STATE, "re-merge abandoned for a request", Map.of());
-        enter(abandonedTo);
-        return new Outcome.Refused("abandoned for another request");
+      if (interruption.asked()) {
+        return abandoned("re-merge", abandonedTo);
       }
       failed("re-merge failed; what served goes on serving", e);
       enter(abandonedTo);
       return new Outcome.Refused(String.valueOf(e.getMessage()));
     }
+  }
+
+  private Outcome abandoned(String what, LoopState next) {
+    write(Kind.STATE, what + " abandoned for a request", Map.of());
+    enter(next);
+    return new Outcome.Refused("abandoned for another request");
+  }
+
+  /** Moves the ref for the loop itself, which watches what comes of it. */
+  private Outcome activateOwn(String snapshot, String reason) {
+    String previous = active.orElseThrow().id();
+    save(content.with(new OwnActivation(previous, snapshot, canary.level(clock.instant()))));
+    return followed(store.activate(model(), snapshot, new Reason(SELF, oneLine(reason))));
   }
 
   private ManifestDraft draft(
@@ -687,8 +751,17 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     if (served.isEmpty()) {
       return new LoopState.Degraded(now, outcome.message());
     }
-    boolean held = before instanceof LoopState.Paused || before instanceof LoopState.RolledBack;
-    return held ? before : new LoopState.Observing(now);
+    if (before instanceof LoopState.Paused || before instanceof LoopState.RolledBack) {
+      return before;
+    }
+    Optional<OwnActivation> own =
+        settings.canary().watches() ? content.ownOf(served.get().id()) : Optional.empty();
+    if (own.isEmpty()) {
+      return new LoopState.Observing(now);
+    }
+    canary.begin(now);
+    return new LoopState.Canary(
+        now, own.get().previous(), own.get().snapshot(), now.plus(settings.canary().window()));
   }
 
   private Outcome takeBack(Manifest wanted, String reason) {
@@ -706,6 +779,13 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
             new Reason(SELF, oneLine("engine refused: " + reason)));
     if (back instanceof RefUpdate.Moved) {
       active = served;
+      if (content.ownOf(wanted.id()).isPresent()) {
+        Manifest kept = served.get();
+        save(
+            content.withdraw(
+                wanted.id(), new TurnedDown(kept.id(), clock.instant(), wanted.baseline())));
+        measureFromNow(kept);
+      }
     }
     return new Outcome.Refused(reason);
   }
@@ -800,6 +880,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     if (state instanceof LoopState.Paused
         || state instanceof LoopState.RolledBack
         || state instanceof LoopState.AwaitingApproval
+        || state instanceof LoopState.Canary
         || state instanceof LoopState.Observing) {
       return kept.get();
     }
@@ -817,35 +898,19 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   }
 
   private void save(StateFile.Content next) {
-    stateFile.write(next);
+    interruption.shield(() -> stateFile.write(next));
     content = next;
     changed.run();
   }
 
   private void write(Kind kind, String message, Map<String, Object> figures) {
-    journal.write(new Entry(clock.instant(), kind, message, figures));
+    Entry entry = new Entry(clock.instant(), kind, message, figures);
+    interruption.shield(() -> journal.write(entry));
   }
 
   private void failed(String what, Exception e) {
     LOGGER.atError().addKeyValue("model", model()).setCause(e).log("control loop failure");
     write(Kind.FAILURE, what + ": " + e.getMessage(), Map.of());
-  }
-
-  private synchronized void beginInterruptible() {
-    interrupted = false;
-    interruptible = Thread.currentThread();
-  }
-
-  private synchronized void endInterruptible() {
-    interruptible = null;
-    Thread.interrupted();
-  }
-
-  private synchronized void interruptWork() {
-    if (interruptible != null) {
-      interrupted = true;
-      interruptible.interrupt();
-    }
   }
 
   private static Reason reason(Request request) {

@@ -33,37 +33,67 @@ final class StateFile {
    * @param recalled when the newest recall started
    * @param turnedDown the traffic that no better candidate was found for, while what served then
    *     still serves
+   * @param own the loop's own activation that is under way or watched
+   * @param withdrawn snapshots that engine or canary turned down, oldest first; never recalled
    */
   record Content(
       LoopState state,
       List<Instant> remerges,
       @Nullable Instant recalled,
-      @Nullable TurnedDown turnedDown) {
+      @Nullable TurnedDown turnedDown,
+      @Nullable OwnActivation own,
+      List<String> withdrawn) {
     Content {
       remerges = List.copyOf(remerges);
+      withdrawn = withdrawn == null ? List.of() : List.copyOf(withdrawn);
     }
 
     static Content first(LoopState state) {
-      return new Content(state, List.of(), null, null);
+      return new Content(state, List.of(), null, null, null, List.of());
     }
 
     Content with(LoopState next) {
-      return new Content(next, remerges, recalled, turnedDown);
+      return new Content(next, remerges, recalled, turnedDown, own, withdrawn);
     }
 
     Content withRecall(Instant started) {
-      return new Content(state, remerges, started, turnedDown);
+      return new Content(state, remerges, started, turnedDown, own, withdrawn);
     }
 
     Content with(TurnedDown traffic) {
-      return new Content(state, remerges, recalled, traffic);
+      return new Content(state, remerges, recalled, traffic, own, withdrawn);
     }
 
-    /** Forgets what was turned down while another snapshot served. */
+    Content with(OwnActivation activation) {
+      return new Content(state, remerges, recalled, turnedDown, activation, withdrawn);
+    }
+
+    Content withoutOwn() {
+      return new Content(state, remerges, recalled, turnedDown, null, withdrawn);
+    }
+
+    /** Gives up the own activation: its snapshot is not to be tried again for this traffic. */
+    Content withdraw(String snapshot, TurnedDown traffic) {
+      List<String> all = new ArrayList<>(withdrawn);
+      all.remove(snapshot);
+      all.add(snapshot);
+      List<String> newest = all.subList(Math.max(0, all.size() - MOST_WITHDRAWN), all.size());
+      return new Content(state, remerges, recalled, traffic, null, newest);
+    }
+
+    /** Forgets what was true of another snapshot only. */
     Content serving(String snapshot) {
-      return turnedDownFor(snapshot).isPresent()
-          ? this
-          : new Content(state, remerges, recalled, null);
+      return new Content(
+          state,
+          remerges,
+          recalled,
+          turnedDownFor(snapshot).orElse(null),
+          ownOf(snapshot).orElse(null),
+          withdrawn);
+    }
+
+    Optional<OwnActivation> ownOf(String snapshot) {
+      return Optional.ofNullable(own).filter(is -> is.snapshot().equals(snapshot));
     }
 
     Optional<TurnedDown> turnedDownFor(String snapshot) {
@@ -75,7 +105,7 @@ final class StateFile {
       List<Instant> kept = new ArrayList<>(remerges);
       kept.removeIf(earlier -> earlier.isBefore(started.minus(Policy.DAY)));
       kept.add(started);
-      return new Content(state, kept, recalled, turnedDown);
+      return new Content(state, kept, recalled, turnedDown, own, withdrawn);
     }
 
     Optional<Instant> lastRecall() {
@@ -100,6 +130,17 @@ final class StateFile {
    * @param usage as a manifest keeps it ({@link Baselines})
    */
   record TurnedDown(String serving, Instant at, JsonNode usage) {}
+
+  /**
+   * An activation that the loop decided by itself.
+   *
+   * @param previous what served before
+   * @param snapshot what is to serve
+   * @param before how the engine served until then
+   */
+  record OwnActivation(String previous, String snapshot, CanaryWatch.Level before) {}
+
+  private static final int MOST_WITHDRAWN = 64;
 
   private static final ObjectMapper JSON =
       new ObjectMapper()

@@ -3,6 +3,7 @@ package dev.smelt.agent.control;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import dev.smelt.agent.config.CanarySettings;
 import dev.smelt.agent.config.CompressionSettings;
 import dev.smelt.agent.config.EngineSettings;
 import dev.smelt.agent.config.EngineSettings.Dialect;
@@ -57,6 +58,8 @@ class ModelLoopTest {
   private final List<String> activated = new CopyOnWriteArrayList<>();
   private volatile Function<Manifest, Activator.Result> engine =
       snapshot -> new Activator.Result.Served();
+  private CanarySettings canary = new CanarySettings(Duration.ZERO, null, null, null, null);
+  private volatile ServingFigures serving = ServingFigures.NONE;
   private Checkpoint checkpoint;
   private SnapshotStore store;
   private ModelLoop loop;
@@ -182,7 +185,7 @@ class ModelLoopTest {
 
     engine = snapshot -> new Activator.Result.Served();
     await().atMost(Duration.ofSeconds(20)).until(() -> !loop.servedSnapshot().isEmpty());
-    assertThat(loop.state()).isInstanceOf(LoopState.Observing.class);
+    await().until(() -> loop.state() instanceof LoopState.Observing);
   }
 
   @Test
@@ -347,6 +350,96 @@ class ModelLoopTest {
     assertThat(store.manifest(MODEL, third).trigger()).isEqualTo("drift");
   }
 
+  @Test
+  void shouldBreakOffARemergeForARequestWithoutHarmToJournalAndState() {
+    start(Mode.OBSERVE);
+    traffic.show(1);
+    await().until(() -> loop.status().served().isPresent());
+    for (int time = 0; time < 20; time++) {
+      var remerge = loop.remerge(PERSON);
+      join(loop.pause(PERSON));
+      join(loop.resume(PERSON));
+      join(remerge);
+    }
+
+    assertThat(join(loop.remerge(PERSON))).isInstanceOf(Outcome.Done.class);
+    assertThat(loop.journal(1_000))
+        .extracting(Journal.Entry::kind)
+        .doesNotContain(Journal.Kind.FAILURE);
+  }
+
+  @Test
+  void shouldRollBackByItselfWhenRequestsFailAfterAnActivation() throws IOException {
+    canary = new CanarySettings(Duration.ofMinutes(5), null, null, null, null);
+    start(Mode.AUTO);
+    traffic.show(1);
+    await().until(() -> loop.state() instanceof LoopState.Canary);
+    String first = loop.servedSnapshot();
+
+    serving = new ServingFigures(100, 40, Duration.ofSeconds(10));
+
+    await().until(() -> loop.servedSnapshot().isEmpty());
+    await().until(() -> loop.status().decision().equals(NO_WINDOW));
+    assertThat(loop.state()).isInstanceOf(LoopState.Observing.class);
+    assertThat(store.log(MODEL).get(store.log(MODEL).size() - 1).reason().why())
+        .isEqualTo("canary: 40 of 100 requests failed, 0.0% before (canary.errorRate)");
+    String base = store.ref(MODEL, Ref.BASE).orElseThrow().snapshot();
+    assertThat(traffic.baselines)
+        .allSatisfy(baseline -> assertThat(baseline.snapshot()).isEqualTo(base));
+
+    loop.close();
+    start(Mode.AUTO);
+    await().until(() -> loop.status().decision().equals(NO_WINDOW));
+    assertThat(store.snapshots(MODEL)).extracting(Manifest::id).containsExactly(base, first);
+  }
+
+  @Test
+  void shouldKeepWhatServesNoWorse() {
+    canary = new CanarySettings(Duration.ofMillis(500), null, null, null, null);
+    start(Mode.AUTO);
+    traffic.show(1);
+
+    await().until(() -> loop.state() instanceof LoopState.Canary);
+    await().until(() -> loop.state() instanceof LoopState.Observing);
+
+    assertThat(loop.servedSnapshot()).isNotEmpty();
+    assertThat(loop.journal(100))
+        .extracting(Journal.Entry::message)
+        .anyMatch(message -> message.startsWith("kept: 0 requests"));
+  }
+
+  @Test
+  void shouldGoOnWatchingAfterARestart() throws IOException {
+    canary = new CanarySettings(Duration.ofMinutes(5), null, null, null, null);
+    start(Mode.AUTO);
+    traffic.show(1);
+    await().until(() -> loop.state() instanceof LoopState.Canary);
+    loop.close();
+
+    start(Mode.AUTO);
+    await().until(() -> loop.status().served().isPresent());
+    await().until(() -> loop.state() instanceof LoopState.Canary);
+    loop.signal(new Signal("quality", 1, Signal.Better.HIGHER));
+    serving = new ServingFigures(50, 50, Duration.ofSeconds(10));
+
+    await().until(() -> loop.servedSnapshot().isEmpty());
+  }
+
+  @Test
+  void shouldNotMergeTheSameAgainAfterTheEngineRefusedIt() {
+    engine =
+        snapshot ->
+            snapshot.fullModel()
+                ? new Activator.Result.Served()
+                : new Activator.Result.Kept("http://engine: out of memory");
+    start(Mode.AUTO);
+    traffic.show(1);
+
+    await().atMost(Duration.ofSeconds(20)).until(() -> loop.status().decision().equals(NO_WINDOW));
+
+    assertThat(store.snapshots(MODEL)).hasSize(2);
+  }
+
   private String adaptTo(int seed, String before) {
     traffic.show(seed);
     if (!before.isEmpty()) {
@@ -385,7 +478,8 @@ class ModelLoopTest {
             null,
             new CompressionSettings(null, 4.0, null, null),
             new PolicySettings(mode, 2, Duration.ZERO, 100L, null, null, null),
-            gate);
+            gate,
+            canary);
     try {
       loop =
           new ModelLoop(
@@ -397,6 +491,7 @@ class ModelLoopTest {
                 activated.add(snapshot.id());
                 return engine.apply(snapshot);
               },
+              () -> serving,
               folder.resolve("loop"),
               Clock.systemUTC(),
               () -> {},
