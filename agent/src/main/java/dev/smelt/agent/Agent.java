@@ -6,6 +6,7 @@ import dev.smelt.agent.api.HealthChecks.Finding;
 import dev.smelt.agent.api.LiveEvents;
 import dev.smelt.agent.api.ManagementApi;
 import dev.smelt.agent.api.Metrics;
+import dev.smelt.agent.api.StoreMount;
 import dev.smelt.agent.broker.EmbeddedBroker;
 import dev.smelt.agent.config.EngineSettings;
 import dev.smelt.agent.config.ModelSettings;
@@ -179,7 +180,14 @@ public final class Agent implements AutoCloseable {
     }
     AgentApi agentApi =
         new AgentApi(
-            vertx, config.api(), List.copyOf(loops.values()), events, health, metrics, List.of());
+            vertx,
+            config.api(),
+            List.copyOf(loops.values()),
+            events,
+            health,
+            metrics,
+            List.of(
+                new StoreMount(vertx, config.api(), store, List.copyOf(loops.values()))));
     api = address(config.api().host(), await("api", agentApi.start()));
     closing(() -> await("api", agentApi.close()));
     ManagementApi managementApi = new ManagementApi(vertx, config.management(), health, metrics);
