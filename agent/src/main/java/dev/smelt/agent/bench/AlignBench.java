@@ -87,8 +87,7 @@ public final class AlignBench {
         second.set(order.get(row), col, value + NOISE * (float) random.nextGaussian());
       }
     }
-    float[] costs =
-        Compute.cpu().multiply(Transpose.NO, first, Transpose.YES, second).values();
+    float[] costs = Compute.cpu().multiply(Transpose.NO, first, Transpose.YES, second).values();
     for (int i = 0; i < costs.length; i++) {
       costs[i] = -costs[i];
     }

@@ -49,7 +49,8 @@ public final class MergeBench {
     WeightedMerge merge = new WeightedMerge();
     for (int member = 0; member < MEMBERS; member++) {
       float[] values = new float[elements];
-      Floats.decode(stored.duplicate().order(ByteOrder.LITTLE_ENDIAN), DType.BF16, values, 0, elements);
+      Floats.decode(
+          stored.duplicate().order(ByteOrder.LITTLE_ENDIAN), DType.BF16, values, 0, elements);
       merge.add(new ExpertWeights(Map.of(Role.UP, new Matrix(1, elements, values))), 0.25);
     }
     merge.result();

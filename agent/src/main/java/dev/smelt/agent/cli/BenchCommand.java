@@ -81,7 +81,8 @@ final class BenchCommand implements Runnable {
             figure.unit(),
             figure.peer(),
             figure.peerValue().isPresent()
-                ? String.format(Locale.ROOT, "%.4f %s", figure.peerValue().getAsDouble(), figure.unit())
+                ? String.format(
+                    Locale.ROOT, "%.4f %s", figure.peerValue().getAsDouble(), figure.unit())
                 : "not there");
       }
     }

@@ -64,8 +64,7 @@ final class AlignmentFolder implements AlignmentCache {
 
   private static Optional<int[]> read(Path file) {
     try {
-      ByteBuffer bytes =
-          ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
+      ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
       int[] permutation = new int[bytes.remaining() / Integer.BYTES];
       bytes.asIntBuffer().get(permutation);
       return permutes(permutation) ? Optional.of(permutation) : Optional.empty();
