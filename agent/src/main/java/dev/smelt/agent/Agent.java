@@ -15,6 +15,7 @@ import dev.smelt.agent.control.EngineActivator;
 import dev.smelt.agent.control.LoopState;
 import dev.smelt.agent.control.ModelControl;
 import dev.smelt.agent.control.ModelLoop;
+import dev.smelt.agent.control.ServingFigures;
 import dev.smelt.agent.swap.InPlaceDriver;
 import dev.smelt.agent.swap.ReplicasDriver;
 import dev.smelt.agent.swap.SwapDriver;
@@ -22,21 +23,31 @@ import dev.smelt.agent.swap.SwapSettings;
 import dev.smelt.agent.tap.Combiner;
 import dev.smelt.agent.tap.CombinerSettings;
 import dev.smelt.agent.tap.EngineDialect;
+import dev.smelt.agent.tap.IngestTap;
 import dev.smelt.agent.tap.ProxySettings;
 import dev.smelt.agent.tap.ProxyTap;
+import dev.smelt.agent.tap.ProxyTraffic;
 import dev.smelt.agent.tap.TapStatus;
 import dev.smelt.agent.tap.TappedModel;
 import dev.smelt.agent.tap.UsageProducer;
 import dev.smelt.agent.traffic.TrafficMonitor;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.http.AccessControl;
+import dev.smelt.store.http.ActiveRef;
+import dev.smelt.store.http.Caller;
+import dev.smelt.store.http.StoreLimits;
+import dev.smelt.store.http.StoreRoutes;
 import dev.smelt.store.snapshot.SnapshotStore;
 import dev.smelt.streams.drift.Drift;
 import dev.smelt.streams.drift.ModelDrift;
 import dev.smelt.streams.topology.Topics;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.ext.web.Router;
 import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -66,6 +77,7 @@ public final class Agent implements AutoCloseable {
 
   private static final Logger LOGGER = LoggerFactory.getLogger(Agent.class);
   private static final Duration STEP_LIMIT = Duration.ofSeconds(30);
+  private static final Duration CONNECT_LIMIT = Duration.ofSeconds(5);
 
   private final SmeltConfig config;
   private final Clock clock = Clock.systemUTC();
@@ -145,6 +157,7 @@ public final class Agent implements AutoCloseable {
     Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
     for (ModelSettings model : config.models()) {
       checkpoints.put(model.name(), closing(Checkpoint.open(model.checkpoint())));
+      model.engine().urls().forEach(Agent::requireEngine);
     }
     Vertx vertx = Vertx.vertx();
     closing(() -> await("vertx", vertx.close()));
@@ -170,17 +183,59 @@ public final class Agent implements AutoCloseable {
                 Topics.ROUTING,
                 clock,
                 metrics.registry()));
+    IngestTap ingest = closing(new IngestTap(vertx, metrics.registry()));
     for (ModelSettings model : config.models()) {
-      startModel(vertx, model, checkpoints.get(model.name()), traffic, usage);
+      startModel(vertx, model, checkpoints.get(model.name()), traffic, usage, ingest);
     }
     AgentApi agentApi =
         new AgentApi(
-            vertx, config.api(), List.copyOf(loops.values()), events, health, metrics, List.of());
+            vertx,
+            config.api(),
+            List.copyOf(loops.values()),
+            events,
+            health,
+            metrics,
+            List.of(router -> mountStore(vertx, router), ingest::mount));
     api = address(config.api().host(), await("api", agentApi.start()));
     closing(() -> await("api", agentApi.close()));
     ManagementApi managementApi = new ManagementApi(vertx, config.management(), health, metrics);
     management = address(config.management().host(), await("management", managementApi.start()));
     closing(() -> await("management", managementApi.close()));
+  }
+
+  /** An engine may fail later without harm, but one that was never there is a mistake. */
+  private static void requireEngine(URI url) {
+    int port = url.getPort() >= 0 ? url.getPort() : url.getScheme().equals("https") ? 443 : 80;
+    try (Socket socket = new Socket()) {
+      socket.connect(new InetSocketAddress(url.getHost(), port), (int) CONNECT_LIMIT.toMillis());
+    } catch (IOException e) {
+      throw new IllegalStateException(
+          url
+              + ": no engine answers there ("
+              + e.getMessage()
+              + "); start it first, or correct engine.urls",
+          e);
+    }
+  }
+
+  /** The store's routes; moving {@code active} there makes the loop follow. */
+  private void mountStore(Vertx vertx, Router router) {
+    Map<String, Caller> holders = new LinkedHashMap<>();
+    config
+        .api()
+        .tokens()
+        .forEach(
+            token ->
+                holders.put(
+                    token.secret(),
+                    new Caller(token.name(), Caller.Role.valueOf(token.role().name()))));
+    StoreRoutes.mount(
+        vertx,
+        router,
+        store,
+        ActiveRef.of(store),
+        holders.isEmpty() ? AccessControl.local() : AccessControl.tokens(holders),
+        StoreLimits.DEFAULT);
   }
 
   private String kafka() {
@@ -194,7 +249,8 @@ public final class Agent implements AutoCloseable {
       ModelSettings model,
       Checkpoint checkpoint,
       TrafficMonitor traffic,
-      UsageProducer usage)
+      UsageProducer usage,
+      IngestTap ingest)
       throws IOException {
     Path folder = config.data().resolve("models").resolve(model.name());
     EngineActivator activator =
@@ -204,6 +260,7 @@ public final class Agent implements AutoCloseable {
             checkpoint,
             model.engine().format(),
             folder.resolve("served"));
+    AtomicReference<ProxyTap> tap = new AtomicReference<>();
     AtomicReference<ModelLoop> self = new AtomicReference<>();
     ModelLoop loop =
         new ModelLoop(
@@ -212,6 +269,7 @@ public final class Agent implements AutoCloseable {
             store,
             traffic.of(model.name()),
             activator,
+            () -> serving(tap.get()),
             folder,
             clock,
             () -> changed(self.get()),
@@ -222,25 +280,38 @@ public final class Agent implements AutoCloseable {
     metrics.watch(loop);
     health.register("engine " + model.name(), () -> engineHealth(loop));
 
+    TappedModel tapped = tapped(model.name(), checkpoint);
+    Combiner combiner =
+        new Combiner(
+            tapped,
+            CombinerSettings.defaults(),
+            model.engine().urls().get(0).toString(),
+            clock,
+            usage);
+    ingest.take(tapped, combiner, loop::servedSnapshot);
     ProxyTap proxy =
         new ProxyTap(
             vertx,
             proxySettings(model),
-            tapped(model.name(), checkpoint),
+            tapped,
             loop::servedSnapshot,
-            new Combiner(
-                tapped(model.name(), checkpoint),
-                CombinerSettings.defaults(),
-                model.engine().urls().get(0).toString(),
-                clock,
-                usage),
+            combiner,
             clock,
             metrics.registry());
+    tap.set(proxy);
     int port = await("proxy of " + model.name(), proxy.listen());
     closing(() -> await("proxy", proxy.close()));
     proxies.put(model.name(), address(model.proxy().host(), port));
     health.register("tap " + model.name(), () -> tapHealth(proxy.status()));
     loop.start();
+  }
+
+  private static ServingFigures serving(ProxyTap proxy) {
+    if (proxy == null) {
+      return ServingFigures.NONE;
+    }
+    ProxyTraffic traffic = proxy.traffic();
+    return new ServingFigures(traffic.requests(), traffic.failures(), traffic.time());
   }
 
   private void changed(ModelLoop loop) {

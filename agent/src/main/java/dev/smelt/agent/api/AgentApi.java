@@ -92,7 +92,7 @@ public final class AgentApi {
     return server.close().eventually(reading::close);
   }
 
-  private Router router() {
+  Router router() {
     Access access = new Access(settings.tokens());
     Router router = Router.router(vertx);
     router.route().failureHandler(AgentApi::failed);

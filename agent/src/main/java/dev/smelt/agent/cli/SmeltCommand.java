@@ -29,7 +29,10 @@ import picocli.CommandLine.Spec;
       CompressCommand.class,
       DriftCommand.class,
       EvaluateCommand.class,
+      InspectCommand.class,
       PlanCommand.class,
+      ReplayCommand.class,
+      StoreCommand.class,
       TraceCommand.class,
       UpCommand.class
     })

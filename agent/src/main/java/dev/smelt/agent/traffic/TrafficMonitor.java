@@ -55,8 +55,10 @@ public final class TrafficMonitor implements AutoCloseable {
 
   private static final Logger LOGGER = LoggerFactory.getLogger(TrafficMonitor.class);
   private static final Duration KAFKA_LIMIT = Duration.ofSeconds(30);
+  private static final Duration FIRST_CONTACT = Duration.ofSeconds(10);
   private static final int PARTITIONS = 4;
 
+  private final Duration halfLife;
   private final KafkaStreams streams;
   private final ProfileQueries queries;
   private final Producer<String, Baseline> baselines;
@@ -65,10 +67,12 @@ public final class TrafficMonitor implements AutoCloseable {
   private final Map<String, DriftHistory> histories = new ConcurrentHashMap<>();
 
   private TrafficMonitor(
+      Duration halfLife,
       KafkaStreams streams,
       Producer<String, Baseline> baselines,
       KafkaConsumer<String, Drift> drift,
       Consumer<Drift> listener) {
+    this.halfLife = halfLife;
     this.streams = streams;
     this.queries = new ProfileQueries(streams);
     this.baselines = baselines;
@@ -120,6 +124,7 @@ public final class TrafficMonitor implements AutoCloseable {
     drift.seekToEnd(List.of(only));
     TrafficMonitor monitor =
         new TrafficMonitor(
+            settings.halfLife(),
             streams,
             new KafkaProducer<>(
                 with(client, Map.of("acks", "all")),
@@ -159,6 +164,11 @@ public final class TrafficMonitor implements AutoCloseable {
         } catch (InvalidStateStoreException moving) {
           throw new IllegalStateException("the stream is moving partitions", moving);
         }
+      }
+
+      @Override
+      public Duration halfLife() {
+        return halfLife;
       }
 
       @Override
@@ -217,7 +227,13 @@ public final class TrafficMonitor implements AutoCloseable {
       Map<String, Object> client, String bootstrapServers, KafkaSettings kafka) {
     try (Admin admin =
         Admin.create(
-            with(client, Map.of("default.api.timeout.ms", (int) KAFKA_LIMIT.toMillis())))) {
+            with(
+                client,
+                Map.of(
+                    "default.api.timeout.ms",
+                    (int) FIRST_CONTACT.toMillis(),
+                    "request.timeout.ms",
+                    (int) FIRST_CONTACT.toMillis() / 2)))) {
       List<NewTopic> topics = Topics.all(PARTITIONS, kafka.replication().shortValue());
       admin.createTopics(topics).values().values().forEach(TrafficMonitor::created);
     } catch (IllegalStateException e) {
