@@ -17,7 +17,8 @@ import java.util.function.Function;
  * Each expert keeps the hidden neurons that its traffic needs most, and its down projection is
  * fitted again to those. All neurons of the model compete for half of the memory, so that experts
  * and layers that matter more to the traffic stay wider; the other half is shared evenly, because
- * the next traffic is never quite the last one.
+ * the next traffic is never quite the last one. What a neuron is worth is its share of the energy
+ * of its layer's output.
  *
  * @param moments of each block's experts
  * @param bytes that all experts together may take
@@ -29,17 +30,17 @@ public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) im
 
   private record Key(String block, int group) {}
 
-  /** The next neuron of an expert, and what a byte spent on it gains. */
+  /** The next neuron of an expert, and what a byte spent on it gains of the layer's energy. */
   private record Offer(double gainPerByte, Key key) {}
 
-  private record Choice(NeuronRanking ranking, long neuronBytes) {
+  private record Choice(NeuronRanking ranking, long neuronBytes, double layerEnergy) {
 
     long bytes() {
       return neuronBytes * ranking.order().length;
     }
 
     Offer offer(Key key, int kept) {
-      return new Offer(ranking.gains()[kept] / neuronBytes, key);
+      return new Offer(ranking.gains()[kept] / (neuronBytes * layerEnergy), key);
     }
   }
 
@@ -53,10 +54,12 @@ public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) im
       List<ActivationFit> fits = new ArrayList<>();
       groups.each(block, (group, merged) -> fits.add(fit(groups, block, ofBlock, group, merged)));
       List<NeuronRanking> rankings = fits.parallelStream().map(NeuronRanking::of).toList();
+      double layerEnergy =
+          rankings.stream().flatMapToDouble(ranking -> Arrays.stream(ranking.gains())).sum();
       for (int group = 0; group < rankings.size(); group++) {
         Key key = new Key(block.name(), group);
         keys.add(key);
-        choices.put(key, new Choice(rankings.get(group), neuronBytes));
+        choices.put(key, new Choice(rankings.get(group), neuronBytes, layerEnergy));
       }
     }
     Map<Key, Integer> widths = widths(choices, keys);
