@@ -20,6 +20,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "bench",
     description = "Measures parts of the work, each beside its limit or peer in the same run.",
+    subcommands = {BenchDriftCommand.class, BenchStreamCommand.class},
     mixinStandardHelpOptions = true)
 final class BenchCommand implements Runnable {
 
