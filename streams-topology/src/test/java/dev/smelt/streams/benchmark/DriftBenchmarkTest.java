@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 class DriftBenchmarkTest {
 
   private final DriftBenchmark benchmark =
-      new DriftBenchmark(DriftSettings.DEFAULT, new Extent(4, 100, 3, 100, 1));
+      new DriftBenchmark(DriftSettings.DEFAULT, new Extent(2, 60, 3, 60, 1));
 
   @Test
   void shouldRaiseNoAlarmWhereTheRulesOfThumbAlwaysDo() {
