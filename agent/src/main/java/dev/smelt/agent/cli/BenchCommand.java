@@ -20,8 +20,8 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "bench",
     description = "Measures parts of the work, each beside its limit or peer in the same run.",
-    mixinStandardHelpOptions = true,
-    subcommands = BenchProxyCommand.class)
+    subcommands = {BenchDriftCommand.class, BenchProxyCommand.class, BenchStreamCommand.class},
+    mixinStandardHelpOptions = true)
 final class BenchCommand implements Runnable {
 
   @Spec private CommandSpec spec;

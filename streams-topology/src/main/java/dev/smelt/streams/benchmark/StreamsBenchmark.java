@@ -31,7 +31,6 @@ import java.util.Properties;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.IntStream;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
@@ -48,7 +47,7 @@ import org.apache.kafka.streams.KafkaStreams;
  * one thread each, on one broker. Times are those of the thread's processor, so that other work on
  * the machine hardly disturbs them, and of the clock.
  *
- * <p>Needs a broker of its own: it deletes and creates the topics of {@link Topics}.
+ * <p>Each measurement needs a fresh broker: it creates the topics of {@link Topics}.
  */
 public final class StreamsBenchmark {
 
@@ -127,7 +126,7 @@ public final class StreamsBenchmark {
   }
 
   /**
-   * @param bootstrapServers a broker without anything to lose
+   * @param bootstrapServers a broker without topics
    * @param stateFolder for the lock files of the streams client
    */
   public StreamsBenchmark(String bootstrapServers, String stateFolder) {
@@ -173,7 +172,7 @@ public final class StreamsBenchmark {
     int steps =
         (int) Math.max(4, Math.min(20_000, megabytes * 1_000_000L / recordBytes / model.layers()));
     String application = "smelt-benchmark-" + model.name() + "-" + mode.ordinal();
-    recreateTopics();
+    createTopics();
     long bytes = send(model, variants, steps);
     long records = (long) steps * model.layers();
     consume(records);
@@ -191,17 +190,9 @@ public final class StreamsBenchmark {
         stateBytes(model, variants.get(0).get(0)));
   }
 
-  private void recreateTopics() throws InterruptedException, ExecutionException {
+  private void createTopics() throws InterruptedException, ExecutionException {
     try (Admin admin = admin()) {
-      List<NewTopic> topics = Topics.all(PARTITIONS, (short) 1);
-      List<String> names = topics.stream().map(NewTopic::name).toList();
-      if (admin.listTopics().names().get().contains(Topics.ROUTING)) {
-        admin.deleteTopics(names).all().get();
-        while (admin.listTopics().names().get().contains(Topics.ROUTING)) {
-          Thread.onSpinWait();
-        }
-      }
-      admin.createTopics(topics).all().get();
+      admin.createTopics(Topics.all(PARTITIONS, (short) 1)).all().get();
     }
   }
 
