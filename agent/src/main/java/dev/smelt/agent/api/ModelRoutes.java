@@ -5,6 +5,7 @@ import dev.smelt.agent.control.ModelControl.Outcome;
 import dev.smelt.agent.control.ModelControl.Request;
 import dev.smelt.store.http.AccessControl;
 import dev.smelt.store.http.Problem;
+import dev.smelt.agent.control.Signal;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
@@ -74,6 +75,30 @@ final class ModelRoutes {
                     .orElseThrow(() -> new BadRequest("name the snapshot in 'snapshot'")),
                 by));
     ask(router, "rollback", (model, body, by) -> model.rollback(body.snapshotId(), by));
+    signal(router);
+  }
+
+  private void signal(Router router) {
+    router
+        .post("/v1/models/:model/signal")
+        .handler(BodyHandler.create(false).setBodyLimit(LARGEST_BODY))
+        .handler(ModelRoutes::jsonOnly)
+        .handler(
+            request -> {
+              ModelControl model = models.get(request.pathParam("model"));
+              if (model == null) {
+                unknownModel(request);
+                return;
+              }
+              Buffer bytes = request.body().buffer();
+              Signal signal = SignalRequest.parse(bytes == null ? new byte[0] : bytes.getBytes());
+              try {
+                model.signal(signal);
+              } catch (IllegalArgumentException tooMany) {
+                throw new BadRequest(tooMany.getMessage());
+              }
+              tell(request, 200, "done", signal.name() + " is noted");
+            });
   }
 
   private void read(Router router, String what, Reading view) {
