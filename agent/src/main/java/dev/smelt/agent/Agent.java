@@ -16,6 +16,7 @@ import dev.smelt.agent.control.EngineActivator;
 import dev.smelt.agent.control.LoopState;
 import dev.smelt.agent.control.ModelControl;
 import dev.smelt.agent.control.ModelLoop;
+import dev.smelt.agent.control.ServingFigures;
 import dev.smelt.agent.swap.InPlaceDriver;
 import dev.smelt.agent.swap.ReplicasDriver;
 import dev.smelt.agent.swap.SwapDriver;
@@ -23,8 +24,10 @@ import dev.smelt.agent.swap.SwapSettings;
 import dev.smelt.agent.tap.Combiner;
 import dev.smelt.agent.tap.CombinerSettings;
 import dev.smelt.agent.tap.EngineDialect;
+import dev.smelt.agent.tap.IngestTap;
 import dev.smelt.agent.tap.ProxySettings;
 import dev.smelt.agent.tap.ProxyTap;
+import dev.smelt.agent.tap.ProxyTraffic;
 import dev.smelt.agent.tap.TapStatus;
 import dev.smelt.agent.tap.TappedModel;
 import dev.smelt.agent.tap.UsageProducer;
@@ -175,8 +178,9 @@ public final class Agent implements AutoCloseable {
                 Topics.ROUTING,
                 clock,
                 metrics.registry()));
+    IngestTap ingest = closing(new IngestTap(vertx, metrics.registry()));
     for (ModelSettings model : config.models()) {
-      startModel(vertx, model, checkpoints.get(model.name()), traffic, usage);
+      startModel(vertx, model, checkpoints.get(model.name()), traffic, usage, ingest);
     }
     AgentApi agentApi =
         new AgentApi(
@@ -187,7 +191,8 @@ public final class Agent implements AutoCloseable {
             health,
             metrics,
             List.of(
-                new StoreMount(vertx, config.api(), store, List.copyOf(loops.values()))));
+                new StoreMount(vertx, config.api(), store, List.copyOf(loops.values())),
+                ingest::mount));
     api = address(config.api().host(), await("api", agentApi.start()));
     closing(() -> await("api", agentApi.close()));
     ManagementApi managementApi = new ManagementApi(vertx, config.management(), health, metrics);
@@ -221,7 +226,8 @@ public final class Agent implements AutoCloseable {
       ModelSettings model,
       Checkpoint checkpoint,
       TrafficMonitor traffic,
-      UsageProducer usage)
+      UsageProducer usage,
+      IngestTap ingest)
       throws IOException {
     Path folder = config.data().resolve("models").resolve(model.name());
     EngineActivator activator =
@@ -231,6 +237,7 @@ public final class Agent implements AutoCloseable {
             checkpoint,
             model.engine().format(),
             folder.resolve("served"));
+    AtomicReference<ProxyTap> tap = new AtomicReference<>();
     AtomicReference<ModelLoop> self = new AtomicReference<>();
     ModelLoop loop =
         new ModelLoop(
@@ -239,6 +246,7 @@ public final class Agent implements AutoCloseable {
             store,
             traffic.of(model.name()),
             activator,
+            () -> serving(tap.get()),
             folder,
             clock,
             () -> changed(self.get()),
@@ -249,25 +257,38 @@ public final class Agent implements AutoCloseable {
     metrics.watch(loop);
     health.register("engine " + model.name(), () -> engineHealth(loop));
 
+    TappedModel tapped = tapped(model.name(), checkpoint);
+    Combiner combiner =
+        new Combiner(
+            tapped,
+            CombinerSettings.defaults(),
+            model.engine().urls().get(0).toString(),
+            clock,
+            usage);
+    ingest.take(tapped, combiner, loop::servedSnapshot);
     ProxyTap proxy =
         new ProxyTap(
             vertx,
             proxySettings(model),
-            tapped(model.name(), checkpoint),
+            tapped,
             loop::servedSnapshot,
-            new Combiner(
-                tapped(model.name(), checkpoint),
-                CombinerSettings.defaults(),
-                model.engine().urls().get(0).toString(),
-                clock,
-                usage),
+            combiner,
             clock,
             metrics.registry());
+    tap.set(proxy);
     int port = await("proxy of " + model.name(), proxy.listen());
     closing(() -> await("proxy", proxy.close()));
     proxies.put(model.name(), address(model.proxy().host(), port));
     health.register("tap " + model.name(), () -> tapHealth(proxy.status()));
     loop.start();
+  }
+
+  private static ServingFigures serving(ProxyTap proxy) {
+    if (proxy == null) {
+      return ServingFigures.NONE;
+    }
+    ProxyTraffic traffic = proxy.traffic();
+    return new ServingFigures(traffic.requests(), traffic.failures(), traffic.time());
   }
 
   private void changed(ModelLoop loop) {

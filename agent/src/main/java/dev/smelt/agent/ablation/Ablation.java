@@ -233,8 +233,7 @@ public final class Ablation {
       throws IOException {
     long began = System.nanoTime();
     Recipe recipe =
-        change.apply(
-            Recipe.forBytes(checkpoint, statistics, choices, alignments, bytes(off)));
+        change.apply(Recipe.forBytes(checkpoint, statistics, choices, alignments, bytes(off)));
     MemoryTensors experts = new MemoryTensors();
     new Compressor(compute)
         .compress(checkpoint, recipe.plan(), recipe.options(), experts, Progress.none());

@@ -12,6 +12,7 @@ import java.nio.file.Path;
  * @param compression what to make of the experts
  * @param policy when to act
  * @param gate what a candidate must hold
+ * @param canary how an activation is watched
  */
 public record ModelSettings(
     String name,
@@ -20,7 +21,8 @@ public record ModelSettings(
     ProxyTapSettings proxy,
     CompressionSettings compression,
     PolicySettings policy,
-    GateSettings gate) {
+    GateSettings gate,
+    CanarySettings canary) {
 
   public ModelSettings {
     Settings.require(
@@ -33,6 +35,7 @@ public record ModelSettings(
     compression = Settings.orElse(compression, CompressionSettings.DEFAULT);
     policy = Settings.orElse(policy, PolicySettings.DEFAULT);
     gate = Settings.orElse(gate, GateSettings.DEFAULT);
+    canary = Settings.orElse(canary, CanarySettings.DEFAULT);
   }
 
   ModelSettings resolvedAgainst(Path folder) {
@@ -43,6 +46,7 @@ public record ModelSettings(
         proxy,
         compression,
         policy,
-        gate.resolvedAgainst(folder));
+        gate.resolvedAgainst(folder),
+        canary);
   }
 }

@@ -13,6 +13,8 @@ import java.time.Duration;
  * @param minimumTokens the evidence that a profile must rest on, in decayed tokens; 20,000 by
  *     default
  * @param maximumPerDay how many re-merges may start in 24 hours; 24 by default
+ * @param rememberedSnapshots how many of the newest snapshots are looked at for one that was made
+ *     for traffic like that of now; 16 by default: a week's days and nights; 0 recalls none
  * @param every re-merge after this time even without drift; absent (the default) means never
  */
 public record PolicySettings(
@@ -21,9 +23,11 @@ public record PolicySettings(
     Duration coolDown,
     Long minimumTokens,
     Integer maximumPerDay,
+    Integer rememberedSnapshots,
     Duration every) {
 
-  static final PolicySettings DEFAULT = new PolicySettings(null, null, null, null, null, null);
+  static final PolicySettings DEFAULT =
+      new PolicySettings(null, null, null, null, null, null, null);
 
   /** How much the loop may do by itself. */
   public enum Mode {
@@ -44,6 +48,11 @@ public record PolicySettings(
     Settings.require(minimumTokens >= 1, "minimumTokens", "use 1 or more");
     maximumPerDay = Settings.orElse(maximumPerDay, 24);
     Settings.require(maximumPerDay >= 1, "maximumPerDay", "use 1 or more");
+    rememberedSnapshots = Settings.orElse(rememberedSnapshots, 16);
+    Settings.require(
+        rememberedSnapshots >= 0 && rememberedSnapshots <= 1000,
+        "rememberedSnapshots",
+        "use 0 to 1000");
     if (every != null) {
       Settings.positive("every", every);
     }

@@ -12,7 +12,6 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 
 /**
  * The usage that a snapshot was made from, as its manifest keeps it: {@code {block: {"frequency":
@@ -37,11 +36,14 @@ final class Baselines {
     return json;
   }
 
-  /** The baselines that become those of the model when the snapshot is activated. */
-  static List<Baseline> of(Manifest snapshot, Instant activatedAt) {
+  /**
+   * The baselines that become those of the model while the snapshot serves.
+   *
+   * @param usage as the manifest keeps it
+   */
+  static List<Baseline> of(Manifest snapshot, JsonNode usage, Instant activatedAt) {
     List<Baseline> baselines = new ArrayList<>();
-    snapshot
-        .baseline()
+    usage
         .fields()
         .forEachRemaining(
             block ->
@@ -56,12 +58,8 @@ final class Baselines {
     return baselines;
   }
 
-  /** The activation frequency of one block, if the snapshot was made from usage. */
-  static Optional<double[]> frequency(Manifest snapshot, String block) {
-    return Optional.ofNullable(snapshot.baseline().get(block)).map(Baselines::frequency);
-  }
-
-  private static double[] frequency(JsonNode block) {
+  /** The activation frequency [experts] of one block's entry. */
+  static double[] frequency(JsonNode block) {
     JsonNode shares = block.path("frequency");
     double[] frequency = new double[shares.size()];
     for (int expert = 0; expert < frequency.length; expert++) {

@@ -13,6 +13,9 @@ public sealed interface Decision {
   /** Not yet: look again after a while. */
   record CheckAgain(Duration after, String reason) implements Decision {}
 
+  /** Let an earlier snapshot serve again. */
+  record Recall(String snapshot, String reason) implements Decision {}
+
   /** Merge anew from the profile. */
   record Remerge(Trigger trigger, String reason) implements Decision {}
 }

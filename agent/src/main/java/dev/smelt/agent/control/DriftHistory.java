@@ -38,22 +38,34 @@ public final class DriftHistory {
     }
   }
 
-  /** The newest record of the model that was measured from a snapshot's baseline. */
-  public synchronized Optional<ModelDrift> newest(String snapshot) {
+  /**
+   * The newest record of the model that was measured from a snapshot's baseline.
+   *
+   * @param since windows that began before it are left out
+   */
+  public synchronized Optional<ModelDrift> newest(String snapshot, Instant since) {
     return Optional.ofNullable(models.peekLast())
-        .filter(drift -> drift.snapshot().equals(snapshot) && drift.judgedLayers() > 0);
+        .filter(drift -> measured(drift, snapshot, since) && drift.judgedLayers() > 0);
   }
 
-  /** How many windows in a row, up to the newest, were breached against a snapshot's baseline. */
-  public synchronized int breachedWindows(String snapshot) {
+  /**
+   * How many windows in a row, up to the newest, were breached against a snapshot's baseline.
+   *
+   * @param since windows that began before it are left out
+   */
+  public synchronized int breachedWindows(String snapshot, Instant since) {
     int breached = 0;
     for (var newestFirst = models.descendingIterator(); newestFirst.hasNext(); breached++) {
       ModelDrift drift = newestFirst.next();
-      if (!drift.breached() || !drift.snapshot().equals(snapshot)) {
+      if (!drift.breached() || !measured(drift, snapshot, since)) {
         break;
       }
     }
     return breached;
+  }
+
+  private static boolean measured(ModelDrift drift, String snapshot, Instant since) {
+    return drift.snapshot().equals(snapshot) && !drift.windowStart().isBefore(since);
   }
 
   /** The newest windows, oldest first. */

@@ -9,18 +9,28 @@ import java.util.Optional;
  * @param now the time of the decision
  * @param profileTokens the decayed tokens that the profile rests on
  * @param compressed whether a snapshot serves; false while the engine serves the full model
+ * @param turnedDown whether a candidate for the traffic that drift is measured from was tried and
+ *     turned down
  * @param drift the drift of the newest closed window, once there is a baseline
  * @param breachedWindows how many windows in a row, up to the newest, were over their threshold
+ * @param fading whether the traffic since the first of them is nearer to the baseline than the
+ *     profile: what is over the threshold is memory of earlier traffic, and fades by itself
+ * @param earlier the earlier snapshot that suits the traffic since then better, if there is one
  * @param lastRemerge when the newest re-merge started
+ * @param lastRecall when the newest recall started
  * @param remergesToday how many re-merges started in the last 24 hours
  */
 public record Evidence(
     Instant now,
     double profileTokens,
     boolean compressed,
+    boolean turnedDown,
     Optional<Drift> drift,
     int breachedWindows,
+    boolean fading,
+    Optional<Earlier> earlier,
     Optional<Instant> lastRemerge,
+    Optional<Instant> lastRecall,
     int remergesToday) {
 
   /**
@@ -30,4 +40,13 @@ public record Evidence(
    * @param threshold the calibrated threshold
    */
   public record Drift(double value, double threshold) {}
+
+  /**
+   * An earlier snapshot and how far the traffic is from what it was made for.
+   *
+   * @param snapshot its id
+   * @param distance mean over blocks of the Jensen-Shannon distance, base 2
+   * @param activeDistance the same for what drift is measured from while the active one serves
+   */
+  public record Earlier(String snapshot, double distance, double activeDistance) {}
 }

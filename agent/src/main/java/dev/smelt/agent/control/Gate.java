@@ -62,9 +62,14 @@ final class Gate {
    * @param active the experts that serve now; empty while the full model serves
    * @param profile per MoE block, in layer order, the activation frequency [experts] of the live
    *     traffic
+   * @param minimumGain the least bits per byte that it must gain over the active experts
    * @throws IOException when a text cannot be read
    */
-  Verdict judge(TensorSource candidate, Optional<TensorSource> active, List<double[]> profile)
+  Verdict judge(
+      TensorSource candidate,
+      Optional<TensorSource> active,
+      List<double[]> profile,
+      double minimumGain)
       throws IOException {
     if (settings.texts().isEmpty()) {
       return new Verdict(true, "no held-out text is configured (gate.texts)", Map.of());
@@ -103,7 +108,7 @@ final class Gate {
     }
     double ofActive = weighted(MoeModel.load(checkpoint, active.get()), scored, weights);
     figures.put("active", ofActive);
-    boolean gains = ofCandidate <= ofActive - settings.minimumGain();
+    boolean gains = ofCandidate <= ofActive - minimumGain;
     return new Verdict(
         gains,
         format(

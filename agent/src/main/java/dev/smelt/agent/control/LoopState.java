@@ -35,6 +35,10 @@ public sealed interface LoopState {
       return new Planning(now, trigger, reason);
     }
 
+    Gating recall(Instant now, String reason) {
+      return new Gating(now, Trigger.RECALL, reason);
+    }
+
     AwaitingApproval propose(Instant now, Trigger trigger, String reason) {
       return new AwaitingApproval(now, trigger, reason);
     }
@@ -52,10 +56,14 @@ public sealed interface LoopState {
     }
   }
 
-  /** A re-merge is wanted and a person has to say yes. */
+  /** A re-merge or a recall is wanted and a person has to say yes. */
   record AwaitingApproval(Instant since, Trigger trigger, String reason) implements LoopState {
     Planning approve(Instant now) {
       return new Planning(now, trigger, reason);
+    }
+
+    Gating recall(Instant now) {
+      return new Gating(now, Trigger.RECALL, reason);
     }
 
     Observing reject(Instant now) {
@@ -85,7 +93,7 @@ public sealed interface LoopState {
     }
   }
 
-  /** Scoring the candidate on held-out text. */
+  /** Scoring the candidate, new or recalled, on held-out text. */
   record Gating(Instant since, Trigger trigger, String reason) implements LoopState {
     Publishing publish(Instant now) {
       return new Publishing(now, trigger, reason);
@@ -136,6 +144,10 @@ public sealed interface LoopState {
       implements LoopState {
     Observing keep(Instant now) {
       return new Observing(now);
+    }
+
+    Paused pause(Instant now, String who, String why) {
+      return new Paused(now, who, why);
     }
 
     Activating takeBack(Instant now, String reason) {

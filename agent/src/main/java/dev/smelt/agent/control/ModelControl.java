@@ -45,6 +45,13 @@ public interface ModelControl {
   /** Lets a paused loop go on. */
   CompletionStage<Outcome> resume(Request request);
 
+  /**
+   * Takes a number that says how good answers are; the canary compares it with the time before.
+   *
+   * @throws IllegalArgumentException if more kinds of numbers are posted than are kept
+   */
+  void signal(Signal signal);
+
   /** Makes the engine serve a snapshot. */
   CompletionStage<Outcome> activate(String snapshot, Request request);
 

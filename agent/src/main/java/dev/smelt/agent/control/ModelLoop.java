@@ -1,10 +1,14 @@
 package dev.smelt.agent.control;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.agent.control.Journal.Entry;
 import dev.smelt.agent.control.Journal.Kind;
 import dev.smelt.agent.control.LoopStatus.Progress;
+import dev.smelt.agent.control.StateFile.OwnActivation;
+import dev.smelt.agent.control.StateFile.TurnedDown;
 import dev.smelt.agent.plan.Plan;
 import dev.smelt.agent.plan.PlanFile;
 import dev.smelt.store.checkpoint.Checkpoint;
@@ -27,17 +31,17 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.CancellationException;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -71,6 +75,9 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   private final Clock clock;
   private final Smelter smelter;
   private final Gate gate;
+  private final ShapeMemory memory;
+  private final CanaryWatch canary;
+  private final Interruption interruption = new Interruption();
   private final Journal journal;
   private final StateFile stateFile;
   private final Runnable changed;
@@ -83,11 +90,12 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   private volatile Optional<Progress> progress = Optional.empty();
   private volatile String decision = "starting";
   private volatile int activations;
+  private Map<String, Profile> beforeBreach = Map.of();
   private Instant retryAt = Instant.MIN;
-  private @Nullable Thread interruptible;
 
   /**
    * @param checkpoint the full model, open as long as the loop
+   * @param serving how the engine has served so far
    * @param folder where the loop keeps its state and its journal
    * @param changed called after each change of {@link #status}, on the loop's thread
    * @param told of each journal entry
@@ -98,6 +106,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       SnapshotStore store,
       Traffic traffic,
       Activator activator,
+      Supplier<ServingFigures> serving,
       Path folder,
       Clock clock,
       Runnable changed,
@@ -112,6 +121,8 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     this.changed = changed;
     this.smelter = new Smelter(checkpoint, settings.compression());
     this.gate = new Gate(checkpoint, settings.gate());
+    this.canary = new CanaryWatch(settings.canary(), serving);
+    this.memory = new ShapeMemory(store, settings.policy().rememberedSnapshots());
     this.journal = Journal.open(folder.resolve("journal.jsonl"), told);
     this.stateFile = new StateFile(folder.resolve("state.json"));
     this.fullExpertBytes = checkpoint.blocks().stream().mapToLong(this::expertBytes).sum();
@@ -130,7 +141,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   @Override
   public void close() throws IOException {
     thread.shutdown();
-    interruptWork();
+    interruption.ask();
     try {
       if (!thread.awaitTermination(settings.engine().timeout().toMillis(), TimeUnit.MILLISECONDS)) {
         LOGGER.atWarn().addKeyValue("model", model()).log("the loop did not stop in time");
@@ -159,7 +170,6 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   @Override
   public LoopStatus status() {
     Optional<Manifest> now = active;
-    String baseline = now.map(Manifest::id).orElse("");
     return new LoopStatus(
         model(),
         content.state(),
@@ -167,8 +177,8 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         now.map(Manifest::id),
         store.ref(model(), Ref.PREVIOUS).map(Ref::snapshot),
         served.map(Manifest::id),
-        traffic.drift().newest(baseline).map(ModelLoop::drift),
-        traffic.drift().breachedWindows(baseline),
+        newestDrift(),
+        breachedWindows(),
         profileTokens(profilesIfKnown()),
         decision,
         progress,
@@ -181,6 +191,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   @Override
   public List<BlockTraffic> traffic() {
     Map<String, Profile> profiles = profilesIfKnown();
+    Shape reference = Shape.of(reference());
     List<BlockTraffic> blocks = new ArrayList<>();
     for (MoeBlock block : checkpoint.blocks()) {
       Profile profile = profiles.get(block.name());
@@ -192,8 +203,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
                 profile.tokens(),
                 profile.requests(),
                 list(profile.frequency()),
-                active
-                    .flatMap(manifest -> Baselines.frequency(manifest, block.name()))
+                Optional.ofNullable(reference.frequency().get(block.name()))
                     .map(ModelLoop::list)
                     .orElse(List.of())));
       }
@@ -230,7 +240,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         "approve",
         () ->
             content.state() instanceof LoopState.AwaitingApproval waiting
-                ? remerge(waiting.approve(clock.instant()), requireProfiles())
+                ? approved(waiting, requireProfiles())
                 : refused("nothing waits for approval"));
   }
 
@@ -257,9 +267,12 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         () -> {
           if (content.state() instanceof LoopState.Observing observing) {
             enter(observing.pause(clock.instant(), request.who(), request.why()));
-            return new Outcome.Done("paused");
+          } else if (content.state() instanceof LoopState.Canary watching) {
+            enter(watching.pause(clock.instant(), request.who(), request.why()));
+          } else {
+            return refused("only while observing or watching");
           }
-          return refused("only while observing");
+          return new Outcome.Done("paused");
         });
   }
 
@@ -281,6 +294,11 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   }
 
   @Override
+  public void signal(Signal signal) {
+    canary.post(signal, clock.instant());
+  }
+
+  @Override
   public CompletionStage<Outcome> activate(String snapshot, Request request) {
     return ask(
         request,
@@ -298,7 +316,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
 
   private CompletionStage<Outcome> ask(Request request, String what, Supplier<Outcome> work) {
     CompletableFuture<Outcome> outcome = new CompletableFuture<>();
-    interruptWork();
+    interruption.ask();
     thread.execute(
         () -> {
           try {
@@ -329,6 +347,11 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         return;
       }
       follow();
+      if (content.state() instanceof LoopState.Canary watching) {
+        watch(watching);
+        return;
+      }
+      canary.note(clock.instant());
       if (content.state() instanceof LoopState.Observing observing) {
         decide(observing);
       }
@@ -346,37 +369,233 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       decision = "waiting for the stream: " + starting.getMessage();
       return;
     }
-    Decision next = Policy.decide(evidence(profiles), settings.policy());
-    decision = next.reason();
-    if (!(next instanceof Decision.Remerge wanted)) {
-      write(Kind.DECISION, "nothing to do: " + next.reason(), Map.of());
-      return;
+    if (breachedWindows() == 0) {
+      beforeBreach = profiles;
     }
+    Map<String, Profile> recent = recent(profiles);
+    Decision next = Policy.decide(evidence(profiles, recent), settings.policy());
+    decision = next.reason();
     Instant now = clock.instant();
-    switch (settings.policy().mode()) {
-      case OBSERVE -> write(Kind.DECISION, "would re-merge: " + wanted.reason(), Map.of());
-      case APPROVE -> {
-        write(Kind.DECISION, "asks to re-merge: " + wanted.reason(), Map.of());
-        enter(observing.propose(now, wanted.trigger(), wanted.reason()));
+    if (next instanceof Decision.Remerge wanted) {
+      switch (settings.policy().mode()) {
+        case OBSERVE -> write(Kind.DECISION, "would re-merge: " + wanted.reason(), Map.of());
+        case APPROVE -> {
+          write(Kind.DECISION, "asks to re-merge: " + wanted.reason(), Map.of());
+          enter(observing.propose(now, wanted.trigger(), wanted.reason()));
+        }
+        case AUTO -> {
+          write(Kind.DECISION, "re-merges: " + wanted.reason(), Map.of());
+          remerge(
+              observing.plan(now, wanted.trigger(), wanted.reason()),
+              wanted.trigger() == Trigger.DRIFT ? sinceShift(profiles, recent) : profiles);
+        }
       }
-      case AUTO -> {
-        write(Kind.DECISION, "re-merges: " + wanted.reason(), Map.of());
-        remerge(observing.plan(now, wanted.trigger(), wanted.reason()), profiles);
+    } else if (next instanceof Decision.Recall wanted) {
+      String what = wanted.snapshot() + ": " + wanted.reason();
+      switch (settings.policy().mode()) {
+        case OBSERVE -> write(Kind.DECISION, "would recall " + what, Map.of());
+        case APPROVE -> {
+          write(Kind.DECISION, "asks to recall " + what, Map.of());
+          enter(observing.propose(now, Trigger.RECALL, wanted.reason()));
+        }
+        case AUTO -> {
+          write(Kind.DECISION, "recalls " + what, Map.of());
+          recall(observing.recall(now, wanted.reason()), wanted.snapshot(), profiles);
+        }
       }
+    } else {
+      write(Kind.DECISION, "nothing to do: " + next.reason(), Map.of());
     }
   }
 
-  private Evidence evidence(Map<String, Profile> profiles) {
-    String baseline = active.map(Manifest::id).orElse("");
+  private void watch(LoopState.Canary watching) {
     Instant now = clock.instant();
+    Optional<OwnActivation> own = content.ownOf(watching.snapshot());
+    if (own.isEmpty()) {
+      enter(watching.keep(now));
+      return;
+    }
+    CanaryWatch.Finding finding = canary.judge(own.get().before(), now, watching.until());
+    decision = "watching " + watching.snapshot() + ": " + finding.reason();
+    if (finding instanceof CanaryWatch.Finding.Worse worse) {
+      write(Kind.CANARY, "worse: " + worse.reason(), worse.figures());
+      rollBack(watching, worse.reason());
+    } else if (finding instanceof CanaryWatch.Finding.Well well) {
+      write(Kind.CANARY, "kept: " + well.reason(), well.figures());
+      save(content.withoutOwn());
+      enter(watching.keep(now));
+    }
+  }
+
+  /**
+   * Lets the snapshot before serve again. That the candidate is withdrawn is on disk before the ref
+   * moves, so that a restart between the two goes on watching and comes to the same end.
+   */
+  private void rollBack(LoopState.Canary watching, String reason) {
+    Manifest worse = store.manifest(model(), watching.snapshot());
+    Instant now = clock.instant();
+    OwnActivation own = content.ownOf(worse.id()).orElseThrow();
+    TurnedDown traffic = new TurnedDown(watching.previous(), now, worse.baseline());
+    save(content.withdraw(worse.id(), traffic).with(own));
+    followed(
+        store.moveRef(
+            model(),
+            Ref.ACTIVE,
+            Optional.of(worse.id()),
+            watching.previous(),
+            new Reason(SELF, oneLine("canary: " + reason))));
+  }
+
+  private Outcome approved(LoopState.AwaitingApproval waiting, Map<String, Profile> profiles) {
+    Map<String, Profile> recent = recent(profiles);
+    Optional<Evidence.Earlier> earlier =
+        waiting.trigger() == Trigger.RECALL ? earlier(recent) : Optional.empty();
+    return earlier.isPresent()
+        ? recall(waiting.recall(clock.instant()), earlier.get().snapshot(), profiles)
+        : remerge(waiting.approve(clock.instant()), sinceShift(profiles, recent));
+  }
+
+  private Evidence evidence(Map<String, Profile> profiles, Map<String, Profile> recent) {
+    Instant now = clock.instant();
+    int breached = breachedWindows();
+    boolean drifted = breached >= settings.policy().consecutiveWindows();
     return new Evidence(
         now,
         profileTokens(profiles),
         active.filter(ModelLoop::compressed).isPresent(),
-        traffic.drift().newest(baseline).map(ModelLoop::drift),
-        traffic.drift().breachedWindows(baseline),
+        turnedDown().isPresent(),
+        newestDrift(),
+        breached,
+        drifted && fading(profiles, recent),
+        drifted ? earlier(recent) : Optional.empty(),
         content.lastRemerge(),
+        content.lastRecall(),
         content.remergesSince(now.minus(Policy.DAY)));
+  }
+
+  /** The traffic since the windows in a row began that are over the threshold. */
+  private Map<String, Profile> recent(Map<String, Profile> profiles) {
+    Map<String, Profile> recent = new HashMap<>();
+    profiles.forEach(
+        (block, profile) -> {
+          Profile before = beforeBreach.get(block);
+          Profile since = before == null ? profile : profile.since(before, traffic.halfLife());
+          recent.put(block, since.tokens() > 0 ? since : profile);
+        });
+    return recent;
+  }
+
+  private boolean fading(Map<String, Profile> profiles, Map<String, Profile> recent) {
+    Shape profile = Shape.of(profiles);
+    Shape reference = Shape.of(reference());
+    return reference.covers(profile)
+        && Shape.of(recent).distance(reference) < profile.distance(reference);
+  }
+
+  /**
+   * What a re-merge after drift is made from: after a sudden shift the profile still mixes old and
+   * new traffic, and the traffic since the shift is the better guide if there is enough of it.
+   */
+  private Map<String, Profile> sinceShift(
+      Map<String, Profile> profiles, Map<String, Profile> recent) {
+    Shape profile = Shape.of(profiles);
+    Shape reference = Shape.of(reference());
+    boolean sudden =
+        reference.covers(profile)
+            && Shape.of(recent).distance(profile) > profile.distance(reference);
+    return sudden && profileTokens(recent) >= settings.policy().minimumTokens() ? recent : profiles;
+  }
+
+  private Optional<Evidence.Earlier> earlier(Map<String, Profile> recent) {
+    return active.flatMap(
+        now ->
+            memory.nearer(
+                now,
+                Shape.of(reference()),
+                Shape.of(recent),
+                asOf(recent),
+                Set.copyOf(content.withdrawn())));
+  }
+
+  /** What drift is measured from: what the active snapshot was made for, or was found good for. */
+  private JsonNode reference() {
+    return turnedDown()
+        .map(TurnedDown::usage)
+        .or(() -> active.map(Manifest::baseline))
+        .orElseGet(JsonNodeFactory.instance::objectNode);
+  }
+
+  private Optional<TurnedDown> turnedDown() {
+    return active.flatMap(now -> content.turnedDownFor(now.id()));
+  }
+
+  private Optional<Evidence.Drift> newestDrift() {
+    return active
+        .flatMap(now -> traffic.drift().newest(now.id(), measuredSince()))
+        .map(ModelLoop::drift);
+  }
+
+  private int breachedWindows() {
+    return active.map(now -> traffic.drift().breachedWindows(now.id(), measuredSince())).orElse(0);
+  }
+
+  private Instant measuredSince() {
+    return turnedDown().map(TurnedDown::at).orElse(Instant.MIN);
+  }
+
+  /** Lets an earlier snapshot serve if it does no worse; merges anew otherwise. */
+  private Outcome recall(LoopState.Gating gating, String snapshot, Map<String, Profile> profiles) {
+    save(content.withRecall(clock.instant()));
+    enter(gating);
+    Map<String, Profile> recent = recent(profiles);
+    try {
+      Manifest earlier = store.manifest(model(), snapshot);
+      interruption.allow();
+      Gate.Verdict verdict;
+      try {
+        progress = Optional.of(new Progress("scoring " + snapshot, 0, 1));
+        verdict = gate.judge(store.tensors(earlier), activeTensors(), frequencies(recent), 0);
+      } finally {
+        interruption.forbid();
+        progress = Optional.empty();
+      }
+      write(
+          Kind.GATE,
+          (verdict.passed() ? "recall passed: " : "recall refused: ") + verdict.reason(),
+          verdict.figures());
+      if (verdict.passed()) {
+        return activateOwn(snapshot, "RECALL: " + gating.reason());
+      }
+    } catch (IOException | RuntimeException e) {
+      if (interruption.asked()) {
+        return abandoned("recall", gating.refuse(clock.instant()));
+      }
+      failed("recall failed; what served goes on serving", e);
+    }
+    LoopState.Observing observing = enter(gating.refuse(clock.instant()));
+    return remerge(
+        observing.plan(clock.instant(), Trigger.DRIFT, "the recall of " + snapshot + " failed"),
+        sinceShift(profiles, recent));
+  }
+
+  /**
+   * No candidate is better than what serves: from now on drift is measured from this traffic, so
+   * that none is made again before the traffic has moved.
+   */
+  private void turnDown(Map<String, Profile> profiles) {
+    Manifest serving = active.orElseThrow();
+    save(content.with(new TurnedDown(serving.id(), clock.instant(), Baselines.toJson(profiles))));
+    measureFromNow(serving);
+  }
+
+  private void measureFromNow(Manifest serving) {
+    rebase(serving, clock.instant());
+    write(
+        Kind.STATE,
+        "drift is measured from the traffic of now: nothing better than "
+            + serving.id()
+            + " was found for it, and nothing is tried again until it has moved",
+        Map.of());
   }
 
   private Outcome remerge(LoopState.Planning planning, Map<String, Profile> profiles) {
@@ -384,7 +603,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     enter(planning);
     LoopState abandonedTo = planning.abandon(clock.instant());
     try (Publication publication = store.begin(model())) {
-      beginInterruptible();
+      interruption.allow();
       Manifest candidate;
       try {
         Plan plan = smelter.plan(profiles);
@@ -396,38 +615,50 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         LoopState.Gating gating = enter(compressing.gate(clock.instant()));
         progress = Optional.of(new Progress("scoring on held-out text", 0, 1));
         Gate.Verdict verdict =
-            gate.judge(publication.tensors(), activeTensors(), frequencies(profiles));
+            gate.judge(
+                publication.tensors(),
+                activeTensors(),
+                frequencies(profiles),
+                settings.gate().minimumGain());
         write(
             Kind.GATE,
             (verdict.passed() ? "passed: " : "refused: ") + verdict.reason(),
             verdict.figures());
         if (!verdict.passed()) {
+          turnDown(profiles);
           enter(gating.refuse(clock.instant()));
           return new Outcome.Refused(verdict.reason());
         }
-        endInterruptible();
+        interruption.forbid();
         LoopState.Publishing publishing = enter(gating.publish(clock.instant()));
         abandonedTo = publishing.abandon(clock.instant());
         candidate = publication.commit(draft(planning.trigger(), plan, verdict, profiles));
       } finally {
-        endInterruptible();
+        interruption.forbid();
         progress = Optional.empty();
       }
-      RefUpdate moved =
-          store.activate(
-              model(),
-              candidate.id(),
-              new Reason(SELF, planning.trigger() + ": " + planning.reason()));
-      return followed(moved);
-    } catch (CancellationException e) {
-      write(Kind.STATE, "re-merge abandoned for a request", Map.of());
-      enter(abandonedTo);
-      return new Outcome.Refused("abandoned for another request");
+      return activateOwn(candidate.id(), planning.trigger() + ": " + planning.reason());
     } catch (IOException | RuntimeException e) {
+      if (interruption.asked()) {
+        return abandoned("re-merge", abandonedTo);
+      }
       failed("re-merge failed; what served goes on serving", e);
       enter(abandonedTo);
       return new Outcome.Refused(String.valueOf(e.getMessage()));
     }
+  }
+
+  private Outcome abandoned(String what, LoopState next) {
+    write(Kind.STATE, what + " abandoned for a request", Map.of());
+    enter(next);
+    return new Outcome.Refused("abandoned for another request");
+  }
+
+  /** Moves the ref for the loop itself, which watches what comes of it. */
+  private Outcome activateOwn(String snapshot, String reason) {
+    String previous = active.orElseThrow().id();
+    save(content.with(new OwnActivation(previous, snapshot, canary.level(clock.instant()))));
+    return followed(store.activate(model(), snapshot, new Reason(SELF, oneLine(reason))));
   }
 
   private ManifestDraft draft(
@@ -507,6 +738,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       activations++;
     }
     served = Optional.of(snapshot);
+    save(content.serving(snapshot.id()));
     rebase(snapshot, now);
     write(
         Kind.ACTIVATION,
@@ -519,8 +751,17 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     if (served.isEmpty()) {
       return new LoopState.Degraded(now, outcome.message());
     }
-    boolean held = before instanceof LoopState.Paused || before instanceof LoopState.RolledBack;
-    return held ? before : new LoopState.Observing(now);
+    if (before instanceof LoopState.Paused || before instanceof LoopState.RolledBack) {
+      return before;
+    }
+    Optional<OwnActivation> own =
+        settings.canary().watches() ? content.ownOf(served.get().id()) : Optional.empty();
+    if (own.isEmpty()) {
+      return new LoopState.Observing(now);
+    }
+    canary.begin(now);
+    return new LoopState.Canary(
+        now, own.get().previous(), own.get().snapshot(), now.plus(settings.canary().window()));
   }
 
   private Outcome takeBack(Manifest wanted, String reason) {
@@ -538,12 +779,19 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
             new Reason(SELF, oneLine("engine refused: " + reason)));
     if (back instanceof RefUpdate.Moved) {
       active = served;
+      if (content.ownOf(wanted.id()).isPresent()) {
+        Manifest kept = served.get();
+        save(
+            content.withdraw(
+                wanted.id(), new TurnedDown(kept.id(), clock.instant(), wanted.baseline())));
+        measureFromNow(kept);
+      }
     }
     return new Outcome.Refused(reason);
   }
 
   private void rebase(Manifest snapshot, Instant now) {
-    List<Baseline> baselines = Baselines.of(snapshot, now);
+    List<Baseline> baselines = Baselines.of(snapshot, reference(), now);
     if (!baselines.isEmpty()) {
       traffic.rebase(baselines);
     }
@@ -596,6 +844,13 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     }
   }
 
+  private static Instant asOf(Map<String, Profile> profiles) {
+    return profiles.values().stream()
+        .map(Profile::asOf)
+        .max(Instant::compareTo)
+        .orElse(Instant.MIN);
+  }
+
   private double profileTokens(Map<String, Profile> profiles) {
     return checkpoint.blocks().stream()
         .mapToDouble(
@@ -619,12 +874,13 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     Optional<StateFile.Content> kept = stateFile.read();
     Instant now = clock.instant();
     if (kept.isEmpty()) {
-      return new StateFile.Content(new LoopState.Observing(now), List.of());
+      return StateFile.Content.first(new LoopState.Observing(now));
     }
     LoopState state = kept.get().state();
     if (state instanceof LoopState.Paused
         || state instanceof LoopState.RolledBack
         || state instanceof LoopState.AwaitingApproval
+        || state instanceof LoopState.Canary
         || state instanceof LoopState.Observing) {
       return kept.get();
     }
@@ -642,33 +898,19 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   }
 
   private void save(StateFile.Content next) {
-    stateFile.write(next);
+    interruption.shield(() -> stateFile.write(next));
     content = next;
     changed.run();
   }
 
   private void write(Kind kind, String message, Map<String, Object> figures) {
-    journal.write(new Entry(clock.instant(), kind, message, figures));
+    Entry entry = new Entry(clock.instant(), kind, message, figures);
+    interruption.shield(() -> journal.write(entry));
   }
 
   private void failed(String what, Exception e) {
     LOGGER.atError().addKeyValue("model", model()).setCause(e).log("control loop failure");
     write(Kind.FAILURE, what + ": " + e.getMessage(), Map.of());
-  }
-
-  private synchronized void beginInterruptible() {
-    interruptible = Thread.currentThread();
-  }
-
-  private synchronized void endInterruptible() {
-    interruptible = null;
-    Thread.interrupted();
-  }
-
-  private synchronized void interruptWork() {
-    if (interruptible != null) {
-      interruptible.interrupt();
-    }
   }
 
   private static Reason reason(Request request) {

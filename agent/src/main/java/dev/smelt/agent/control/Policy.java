@@ -4,12 +4,14 @@ import dev.smelt.agent.config.PolicySettings;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Locale;
+import java.util.Optional;
 
 /**
  * When a re-merge is worth it. A pure function of the evidence and the settings.
  *
- * <p>The order of the checks is the order of their weight: without evidence nothing happens, a
- * cool-down or an exhausted day is waited for, and only then do the triggers count.
+ * <p>The order of the checks is the order of their weight: without evidence nothing happens; an
+ * earlier snapshot that suits the traffic better needs no re-merge, so that neither the day's cap
+ * nor the cool-down of re-merges holds it back; and only then do the other triggers count.
  */
 final class Policy {
 
@@ -26,29 +28,48 @@ final class Policy {
           format(
               "evidence: %,.0f of %,d tokens", evidence.profileTokens(), settings.minimumTokens()));
     }
+    if (drifted(evidence, settings) && !evidence.fading() && evidence.earlier().isPresent()) {
+      Duration wait = left(evidence.now(), evidence.lastRecall(), settings.coolDown());
+      if (wait.isZero()) {
+        return recall(evidence.earlier().get());
+      }
+    }
     if (evidence.remergesToday() >= settings.maximumPerDay()) {
       return new Decision.Ignore(
           format(
               "%d re-merges in 24 hours, the most allowed (policy.maximumPerDay)",
               evidence.remergesToday()));
     }
-    Duration wait = untilCooledDown(evidence, settings);
+    Duration wait = left(evidence.now(), lastChange(evidence), settings.coolDown());
     if (!wait.isZero()) {
       return new Decision.CheckAgain(wait, format("cooling down for %ds more", wait.toSeconds()));
     }
-    if (!evidence.compressed()) {
+    if (!evidence.compressed() && !evidence.turnedDown()) {
       return new Decision.Remerge(
           Trigger.FIRST,
           format("no snapshot serves; evidence: %,.0f tokens", evidence.profileTokens()));
     }
-    if (settings.every() != null && evidence.lastRemerge().isPresent()) {
-      Instant due = evidence.lastRemerge().get().plus(settings.every());
-      if (!evidence.now().isBefore(due)) {
-        return new Decision.Remerge(
-            Trigger.SCHEDULE, "scheduled every " + settings.every() + " (policy.every)");
-      }
+    if (scheduled(evidence, settings)) {
+      return new Decision.Remerge(
+          Trigger.SCHEDULE, "scheduled every " + settings.every() + " (policy.every)");
     }
     return byDrift(evidence, settings);
+  }
+
+  private static Decision recall(Evidence.Earlier earlier) {
+    return new Decision.Recall(
+        earlier.snapshot(),
+        format(
+            "traffic is %.3f from what %s was made for, %.3f from the active one's baseline",
+            earlier.distance(), earlier.snapshot(), earlier.activeDistance()));
+  }
+
+  /** A schedule does not repeat what was turned down for the same traffic. */
+  private static boolean scheduled(Evidence evidence, PolicySettings settings) {
+    return settings.every() != null
+        && !evidence.turnedDown()
+        && evidence.lastRemerge().isPresent()
+        && !evidence.now().isBefore(evidence.lastRemerge().get().plus(settings.every()));
   }
 
   private static Decision byDrift(Evidence evidence, PolicySettings settings) {
@@ -64,21 +85,33 @@ final class Policy {
             drift.threshold(),
             evidence.breachedWindows(),
             settings.consecutiveWindows());
-    if (evidence.breachedWindows() >= settings.consecutiveWindows()) {
-      return new Decision.Remerge(Trigger.DRIFT, measured);
+    if (drifted(evidence, settings)) {
+      return evidence.fading()
+          ? new Decision.CheckAgain(
+              NEXT_LOOK, measured + "; but new traffic fits, what is over is memory that fades")
+          : new Decision.Remerge(evidence.compressed() ? Trigger.DRIFT : Trigger.FIRST, measured);
     }
     if (evidence.breachedWindows() > 0) {
       return new Decision.CheckAgain(NEXT_LOOK, measured);
     }
-    return new Decision.Ignore(measured);
+    return new Decision.Ignore(
+        evidence.turnedDown() ? measured + "; no candidate was better for this traffic" : measured);
   }
 
-  private static Duration untilCooledDown(Evidence evidence, PolicySettings settings) {
-    if (evidence.lastRemerge().isEmpty()) {
-      return Duration.ZERO;
-    }
-    Duration left =
-        Duration.between(evidence.now(), evidence.lastRemerge().get().plus(settings.coolDown()));
+  private static boolean drifted(Evidence evidence, PolicySettings settings) {
+    return evidence.drift().isPresent()
+        && evidence.breachedWindows() >= settings.consecutiveWindows();
+  }
+
+  private static Optional<Instant> lastChange(Evidence evidence) {
+    return evidence
+        .lastRecall()
+        .filter(recall -> evidence.lastRemerge().filter(recall::isBefore).isEmpty())
+        .or(evidence::lastRemerge);
+  }
+
+  private static Duration left(Instant now, Optional<Instant> since, Duration coolDown) {
+    Duration left = since.map(at -> Duration.between(now, at.plus(coolDown))).orElse(Duration.ZERO);
     return left.isNegative() ? Duration.ZERO : left;
   }
 

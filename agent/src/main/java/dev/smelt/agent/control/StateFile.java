@@ -1,21 +1,21 @@
 package dev.smelt.agent.control;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
+import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What the loop of one model must remember over a restart.
@@ -30,14 +30,74 @@ final class StateFile {
    *
    * @param state where the loop stands
    * @param remerges when re-merges started, oldest first
+   * @param recalled when the newest recall started
+   * @param turnedDown the traffic that no better candidate was found for, while what served then
+   *     still serves
+   * @param own the loop's own activation that is under way or watched
+   * @param withdrawn snapshots that engine or canary turned down, oldest first; never recalled
    */
-  record Content(LoopState state, List<Instant> remerges) {
+  record Content(
+      LoopState state,
+      List<Instant> remerges,
+      @Nullable Instant recalled,
+      @Nullable TurnedDown turnedDown,
+      @Nullable OwnActivation own,
+      List<String> withdrawn) {
     Content {
       remerges = List.copyOf(remerges);
+      withdrawn = withdrawn == null ? List.of() : List.copyOf(withdrawn);
+    }
+
+    static Content first(LoopState state) {
+      return new Content(state, List.of(), null, null, null, List.of());
     }
 
     Content with(LoopState next) {
-      return new Content(next, remerges);
+      return new Content(next, remerges, recalled, turnedDown, own, withdrawn);
+    }
+
+    Content withRecall(Instant started) {
+      return new Content(state, remerges, started, turnedDown, own, withdrawn);
+    }
+
+    Content with(TurnedDown traffic) {
+      return new Content(state, remerges, recalled, traffic, own, withdrawn);
+    }
+
+    Content with(OwnActivation activation) {
+      return new Content(state, remerges, recalled, turnedDown, activation, withdrawn);
+    }
+
+    Content withoutOwn() {
+      return new Content(state, remerges, recalled, turnedDown, null, withdrawn);
+    }
+
+    /** Gives up the own activation: its snapshot is not to be tried again for this traffic. */
+    Content withdraw(String snapshot, TurnedDown traffic) {
+      List<String> all = new ArrayList<>(withdrawn);
+      all.remove(snapshot);
+      all.add(snapshot);
+      List<String> newest = all.subList(Math.max(0, all.size() - MOST_WITHDRAWN), all.size());
+      return new Content(state, remerges, recalled, traffic, null, newest);
+    }
+
+    /** Forgets what was true of another snapshot only. */
+    Content serving(String snapshot) {
+      return new Content(
+          state,
+          remerges,
+          recalled,
+          turnedDownFor(snapshot).orElse(null),
+          ownOf(snapshot).orElse(null),
+          withdrawn);
+    }
+
+    Optional<OwnActivation> ownOf(String snapshot) {
+      return Optional.ofNullable(own).filter(is -> is.snapshot().equals(snapshot));
+    }
+
+    Optional<TurnedDown> turnedDownFor(String snapshot) {
+      return Optional.ofNullable(turnedDown).filter(was -> was.serving().equals(snapshot));
     }
 
     /** Remembers one more re-merge and forgets those of over a day before. */
@@ -45,7 +105,11 @@ final class StateFile {
       List<Instant> kept = new ArrayList<>(remerges);
       kept.removeIf(earlier -> earlier.isBefore(started.minus(Policy.DAY)));
       kept.add(started);
-      return new Content(state, kept);
+      return new Content(state, kept, recalled, turnedDown, own, withdrawn);
+    }
+
+    Optional<Instant> lastRecall() {
+      return Optional.ofNullable(recalled);
     }
 
     Optional<Instant> lastRemerge() {
@@ -56,6 +120,27 @@ final class StateFile {
       return (int) remerges.stream().filter(started -> started.isAfter(from)).count();
     }
   }
+
+  /**
+   * Traffic that a candidate was made for and turned down. Drift is measured from it, so that none
+   * is made again before the traffic has moved.
+   *
+   * @param serving the snapshot that was found good enough for it
+   * @param at when
+   * @param usage as a manifest keeps it ({@link Baselines})
+   */
+  record TurnedDown(String serving, Instant at, JsonNode usage) {}
+
+  /**
+   * An activation that the loop decided by itself.
+   *
+   * @param previous what served before
+   * @param snapshot what is to serve
+   * @param before how the engine served until then
+   */
+  record OwnActivation(String previous, String snapshot, CanaryWatch.Level before) {}
+
+  private static final int MOST_WITHDRAWN = 64;
 
   private static final ObjectMapper JSON =
       new ObjectMapper()
@@ -87,14 +172,10 @@ final class StateFile {
   void write(Content content) {
     Path next = file.resolveSibling(file.getFileName() + ".next");
     try {
-      try (FileChannel channel =
-          FileChannel.open(
-              next,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.TRUNCATE_EXISTING,
-              StandardOpenOption.WRITE)) {
-        channel.write(ByteBuffer.wrap(JSON.writeValueAsBytes(content)));
-        channel.force(true);
+      // Not a channel: an interrupt of the writing thread would close it in the middle.
+      try (FileOutputStream out = new FileOutputStream(next.toFile())) {
+        out.write(JSON.writeValueAsBytes(content));
+        out.getFD().sync();
       }
       Files.move(next, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {

@@ -2,6 +2,7 @@ package dev.smelt.agent.control;
 
 import dev.smelt.streams.profile.Baseline;
 import dev.smelt.streams.profile.Profile;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 
@@ -14,6 +15,9 @@ public interface Traffic {
    * @throws IllegalStateException while the stream is starting or moving partitions; ask again
    */
   Map<String, Profile> profiles();
+
+  /** After how long past traffic counts half in a profile. */
+  Duration halfLife();
 
   /** The drift records of the model. */
   DriftHistory drift();

@@ -6,6 +6,8 @@ public enum Trigger {
   FIRST,
   /** The profile has left the baseline of the active snapshot. */
   DRIFT,
+  /** The traffic is like what an earlier snapshot was made for; nothing has to be merged. */
+  RECALL,
   /** The configured time has passed. */
   SCHEDULE,
   /** A person asked. */

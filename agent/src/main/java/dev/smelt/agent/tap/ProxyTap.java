@@ -52,6 +52,7 @@ public final class ProxyTap {
   private final HttpClient client;
   private final HttpServer server;
   private final Timer requests;
+  private final ProxyTraffic.Counter traffic = new ProxyTraffic.Counter();
 
   /**
    * @param servedSnapshot the id of the snapshot that the engine serves at the moment, empty for
@@ -125,6 +126,11 @@ public final class ProxyTap {
     return health.status();
   }
 
+  /** What went through so far. */
+  public ProxyTraffic traffic() {
+    return traffic.read();
+  }
+
   /** The replicas behind the proxy, which a swap may exchange. */
   public Engines engines() {
     return engines;
@@ -141,10 +147,15 @@ public final class ProxyTap {
     }
     announceUnknownLength(request);
     long begin = System.nanoTime();
-    request
-        .response()
-        .bodyEndHandler(end -> requests.record(System.nanoTime() - begin, TimeUnit.NANOSECONDS));
+    request.response().bodyEndHandler(end -> answered(request, System.nanoTime() - begin));
     proxy.handle(request);
+  }
+
+  private void answered(HttpServerRequest request, long nanos) {
+    requests.record(nanos, TimeUnit.NANOSECONDS);
+    if (request.method().equals(HttpMethod.POST)) {
+      traffic.answered(request.response().getStatusCode(), nanos);
+    }
   }
 
   /**

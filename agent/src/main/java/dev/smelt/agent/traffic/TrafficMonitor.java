@@ -58,6 +58,7 @@ public final class TrafficMonitor implements AutoCloseable {
   private static final Duration FIRST_CONTACT = Duration.ofSeconds(10);
   private static final int PARTITIONS = 4;
 
+  private final Duration halfLife;
   private final KafkaStreams streams;
   private final ProfileQueries queries;
   private final Producer<String, Baseline> baselines;
@@ -66,10 +67,12 @@ public final class TrafficMonitor implements AutoCloseable {
   private final Map<String, DriftHistory> histories = new ConcurrentHashMap<>();
 
   private TrafficMonitor(
+      Duration halfLife,
       KafkaStreams streams,
       Producer<String, Baseline> baselines,
       KafkaConsumer<String, Drift> drift,
       Consumer<Drift> listener) {
+    this.halfLife = halfLife;
     this.streams = streams;
     this.queries = new ProfileQueries(streams);
     this.baselines = baselines;
@@ -121,6 +124,7 @@ public final class TrafficMonitor implements AutoCloseable {
     drift.seekToEnd(List.of(only));
     TrafficMonitor monitor =
         new TrafficMonitor(
+            settings.halfLife(),
             streams,
             new KafkaProducer<>(
                 with(client, Map.of("acks", "all")),
@@ -160,6 +164,11 @@ public final class TrafficMonitor implements AutoCloseable {
         } catch (InvalidStateStoreException moving) {
           throw new IllegalStateException("the stream is moving partitions", moving);
         }
+      }
+
+      @Override
+      public Duration halfLife() {
+        return halfLife;
       }
 
       @Override

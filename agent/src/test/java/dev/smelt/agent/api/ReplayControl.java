@@ -11,6 +11,7 @@ import dev.smelt.agent.control.Journal;
 import dev.smelt.agent.control.LoopState;
 import dev.smelt.agent.control.LoopStatus;
 import dev.smelt.agent.control.ModelControl;
+import dev.smelt.agent.control.Signal;
 import dev.smelt.agent.control.Trigger;
 import java.time.Duration;
 import java.time.Instant;
@@ -477,6 +478,11 @@ final class ReplayControl implements ModelControl {
     said(request, "resumed");
     moveTo(new LoopState.Observing(now));
     return done("resumed");
+  }
+
+  @Override
+  public synchronized void signal(Signal signal) {
+    write(Journal.Kind.CANARY, signal.name() + " is " + signal.value(), Map.of());
   }
 
   @Override

@@ -56,11 +56,17 @@ class ConfigFileTest {
     assertThat(model.policy().coolDown()).isEqualTo(Duration.ofMinutes(10));
     assertThat(model.policy().minimumTokens()).isEqualTo(20_000);
     assertThat(model.policy().maximumPerDay()).isEqualTo(24);
+    assertThat(model.policy().rememberedSnapshots()).isEqualTo(16);
     assertThat(model.policy().every()).isNull();
     assertThat(model.gate().texts()).isEmpty();
     assertThat(model.gate().bytesPerText()).isEqualTo(16_384);
     assertThat(model.gate().maximumLoss()).isEqualTo(0.5);
     assertThat(model.gate().minimumGain()).isEqualTo(0.0);
+    assertThat(model.canary().window()).isEqualTo(Duration.ofMinutes(2));
+    assertThat(model.canary().minimumRequests()).isEqualTo(20);
+    assertThat(model.canary().errorRate()).isEqualTo(0.01);
+    assertThat(model.canary().latency()).isEqualTo(1.5);
+    assertThat(model.canary().signal()).isEqualTo(0.05);
   }
 
   @Test

@@ -3,6 +3,7 @@ package dev.smelt.agent.control;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import dev.smelt.agent.config.CanarySettings;
 import dev.smelt.agent.config.CompressionSettings;
 import dev.smelt.agent.config.EngineSettings;
 import dev.smelt.agent.config.EngineSettings.Dialect;
@@ -48,6 +49,7 @@ import org.junit.jupiter.api.io.TempDir;
 class ModelLoopTest {
 
   private static final String MODEL = "tiny";
+  private static final String NO_WINDOW = "no window closed since the baseline was set";
   private static final Request PERSON = new Request("ada", "because");
 
   @TempDir Path folder;
@@ -56,6 +58,8 @@ class ModelLoopTest {
   private final List<String> activated = new CopyOnWriteArrayList<>();
   private volatile Function<Manifest, Activator.Result> engine =
       snapshot -> new Activator.Result.Served();
+  private CanarySettings canary = new CanarySettings(Duration.ZERO, null, null, null, null);
+  private volatile ServingFigures serving = ServingFigures.NONE;
   private Checkpoint checkpoint;
   private SnapshotStore store;
   private ModelLoop loop;
@@ -181,7 +185,7 @@ class ModelLoopTest {
 
     engine = snapshot -> new Activator.Result.Served();
     await().atMost(Duration.ofSeconds(20)).until(() -> !loop.servedSnapshot().isEmpty());
-    assertThat(loop.state()).isInstanceOf(LoopState.Observing.class);
+    await().until(() -> loop.state() instanceof LoopState.Observing);
   }
 
   @Test
@@ -261,6 +265,206 @@ class ModelLoopTest {
         .allSatisfy(entry -> assertThat(entry.figures()).containsKeys("full", "candidate"));
   }
 
+  @Test
+  void shouldAbandonTheWorkInHandForARequestAndGoOn() throws IOException {
+    Path text = Files.writeString(folder.resolve("text.txt"), "some held-out text ".repeat(20_000));
+    start(Mode.AUTO, new GateSettings(List.of(text), 1 << 18, 100.0, -100.0));
+    traffic.show(1);
+    await().until(() -> loop.state() instanceof LoopState.Gating);
+
+    Outcome outcome = join(loop.pause(PERSON));
+
+    assertThat(outcome).isInstanceOf(Outcome.Done.class);
+    assertThat(loop.state()).isInstanceOf(LoopState.Paused.class);
+    assertThat(loop.servedSnapshot()).isEmpty();
+    assertThat(loop.journal(100))
+        .extracting(Journal.Entry::message)
+        .contains("re-merge abandoned for a request");
+  }
+
+  @Test
+  void shouldNotTryAPlanAgainUntilTheProfileHasMovedAfterAGateRefusal() throws IOException {
+    GateSettings gate = gateThatPassesOnlyTheFirst();
+    start(Mode.AUTO, gate);
+    traffic.show(1);
+    await().until(() -> !loop.servedSnapshot().isEmpty());
+    String first = loop.servedSnapshot();
+    traffic.show(2);
+    traffic.drift.add(breached(first, 1));
+    traffic.drift.add(breached(first, 2));
+    await().until(() -> refusals() == 1);
+
+    await().until(() -> loop.status().decision().equals(NO_WINDOW));
+    assertThat(loop.state()).isInstanceOf(LoopState.Observing.class);
+    assertThat(traffic.baselines)
+        .allSatisfy(
+            baseline -> {
+              assertThat(baseline.snapshot()).isEqualTo(first);
+              assertThat(baseline.frequency())
+                  .containsExactly(traffic.profiles().get(baseline.key().layer()).frequency());
+            });
+
+    loop.close();
+    List<Baseline> before = traffic.baselines;
+    start(Mode.AUTO, gate);
+    await().until(() -> loop.status().decision().equals(NO_WINDOW));
+    assertThat(refusals()).isEqualTo(1);
+    assertThat(traffic.baselines)
+        .extracting(Baseline::frequency)
+        .containsExactlyInAnyOrderElementsOf(before.stream().map(Baseline::frequency).toList());
+
+    traffic.show(3);
+    traffic.drift.add(breached(first, Instant.now().plusSeconds(10)));
+    traffic.drift.add(breached(first, Instant.now().plusSeconds(20)));
+    await().until(() -> refusals() == 2);
+  }
+
+  @Test
+  void shouldRecallTheEarlierSnapshotWhenItsTrafficComesBack() {
+    start(Mode.AUTO);
+    String first = adaptTo(1, "");
+    String second = adaptTo(2, first);
+
+    String third = adaptTo(1, second);
+
+    assertThat(third).isEqualTo(first);
+    assertThat(store.snapshots(MODEL)).hasSize(3);
+    assertThat(loop.journal(100))
+        .extracting(Journal.Entry::message)
+        .anyMatch(message -> message.startsWith("recalls " + first + ": traffic is 0.0"));
+    assertThat(store.log(MODEL).get(store.log(MODEL).size() - 1).reason().why())
+        .startsWith("RECALL: ");
+  }
+
+  @Test
+  void shouldMergeAnewWhenTheEarlierSnapshotCannotBeRead() throws IOException {
+    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, -100.0));
+    String first = adaptTo(1, "");
+    String second = adaptTo(2, first);
+    String weight = TinyCheckpoint.block(0) + ".groups.0.up.weight";
+    Files.delete(store.blob(store.manifest(MODEL, first).tensors().get(weight).digest()));
+
+    String third = adaptTo(1, second);
+
+    assertThat(third).isNotIn(first, second);
+    assertThat(store.manifest(MODEL, third).trigger()).isEqualTo("drift");
+  }
+
+  @Test
+  void shouldBreakOffARemergeForARequestWithoutHarmToJournalAndState() {
+    start(Mode.OBSERVE);
+    traffic.show(1);
+    await().until(() -> loop.status().served().isPresent());
+    for (int time = 0; time < 20; time++) {
+      var remerge = loop.remerge(PERSON);
+      join(loop.pause(PERSON));
+      join(loop.resume(PERSON));
+      join(remerge);
+    }
+
+    assertThat(join(loop.remerge(PERSON))).isInstanceOf(Outcome.Done.class);
+    assertThat(loop.journal(1_000))
+        .extracting(Journal.Entry::kind)
+        .doesNotContain(Journal.Kind.FAILURE);
+  }
+
+  @Test
+  void shouldRollBackByItselfWhenRequestsFailAfterAnActivation() throws IOException {
+    canary = new CanarySettings(Duration.ofMinutes(5), null, null, null, null);
+    start(Mode.AUTO);
+    traffic.show(1);
+    await().until(() -> loop.state() instanceof LoopState.Canary);
+    String first = loop.servedSnapshot();
+
+    serving = new ServingFigures(100, 40, Duration.ofSeconds(10));
+
+    await().until(() -> loop.servedSnapshot().isEmpty());
+    await().until(() -> loop.status().decision().equals(NO_WINDOW));
+    assertThat(loop.state()).isInstanceOf(LoopState.Observing.class);
+    assertThat(store.log(MODEL).get(store.log(MODEL).size() - 1).reason().why())
+        .isEqualTo("canary: 40 of 100 requests failed, 0.0% before (canary.errorRate)");
+    String base = store.ref(MODEL, Ref.BASE).orElseThrow().snapshot();
+    assertThat(traffic.baselines)
+        .allSatisfy(baseline -> assertThat(baseline.snapshot()).isEqualTo(base));
+
+    loop.close();
+    start(Mode.AUTO);
+    await().until(() -> loop.status().decision().equals(NO_WINDOW));
+    assertThat(store.snapshots(MODEL)).extracting(Manifest::id).containsExactly(base, first);
+  }
+
+  @Test
+  void shouldKeepWhatServesNoWorse() {
+    canary = new CanarySettings(Duration.ofMillis(500), null, null, null, null);
+    start(Mode.AUTO);
+    traffic.show(1);
+
+    await().until(() -> loop.state() instanceof LoopState.Canary);
+    await().until(() -> loop.state() instanceof LoopState.Observing);
+
+    assertThat(loop.servedSnapshot()).isNotEmpty();
+    assertThat(loop.journal(100))
+        .extracting(Journal.Entry::message)
+        .anyMatch(message -> message.startsWith("kept: 0 requests"));
+  }
+
+  @Test
+  void shouldGoOnWatchingAfterARestart() throws IOException {
+    canary = new CanarySettings(Duration.ofMinutes(5), null, null, null, null);
+    start(Mode.AUTO);
+    traffic.show(1);
+    await().until(() -> loop.state() instanceof LoopState.Canary);
+    loop.close();
+
+    start(Mode.AUTO);
+    await().until(() -> loop.status().served().isPresent());
+    await().until(() -> loop.state() instanceof LoopState.Canary);
+    loop.signal(new Signal("quality", 1, Signal.Better.HIGHER));
+    serving = new ServingFigures(50, 50, Duration.ofSeconds(10));
+
+    await().until(() -> loop.servedSnapshot().isEmpty());
+  }
+
+  @Test
+  void shouldNotMergeTheSameAgainAfterTheEngineRefusedIt() {
+    engine =
+        snapshot ->
+            snapshot.fullModel()
+                ? new Activator.Result.Served()
+                : new Activator.Result.Kept("http://engine: out of memory");
+    start(Mode.AUTO);
+    traffic.show(1);
+
+    await().atMost(Duration.ofSeconds(20)).until(() -> loop.status().decision().equals(NO_WINDOW));
+
+    assertThat(store.snapshots(MODEL)).hasSize(2);
+  }
+
+  private String adaptTo(int seed, String before) {
+    traffic.show(seed);
+    if (!before.isEmpty()) {
+      traffic.drift.add(breached(before, Instant.now()));
+      traffic.drift.add(breached(before, Instant.now().plusSeconds(10)));
+    }
+    await().until(() -> !loop.servedSnapshot().isEmpty() && !loop.servedSnapshot().equals(before));
+    await().until(() -> loop.status().decision().equals(NO_WINDOW));
+    return loop.servedSnapshot();
+  }
+
+  private Path text() throws IOException {
+    return Files.writeString(folder.resolve("text.txt"), "some held-out text ".repeat(40));
+  }
+
+  private GateSettings gateThatPassesOnlyTheFirst() throws IOException {
+    return new GateSettings(List.of(text()), 512, 100.0, 100.0);
+  }
+
+  private long refusals() {
+    return loop.journal(1_000).stream()
+        .filter(entry -> entry.kind() == Journal.Kind.GATE && entry.message().startsWith("refused"))
+        .count();
+  }
+
   private void start(Mode mode) {
     start(mode, new GateSettings(null, null, null, null));
   }
@@ -273,8 +477,9 @@ class ModelLoopTest {
             new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
             null,
             new CompressionSettings(null, 4.0, null, null),
-            new PolicySettings(mode, 2, Duration.ZERO, 100L, null, null),
-            gate);
+            new PolicySettings(mode, 2, Duration.ZERO, 100L, null, null, null),
+            gate,
+            canary);
     try {
       loop =
           new ModelLoop(
@@ -286,6 +491,7 @@ class ModelLoopTest {
                 activated.add(snapshot.id());
                 return engine.apply(snapshot);
               },
+              () -> serving,
               folder.resolve("loop"),
               Clock.systemUTC(),
               () -> {},
@@ -297,7 +503,10 @@ class ModelLoopTest {
   }
 
   private static ModelDrift breached(String snapshot, int window) {
-    Instant start = Instant.EPOCH.plusSeconds(10L * window);
+    return breached(snapshot, Instant.EPOCH.plusSeconds(10L * window));
+  }
+
+  private static ModelDrift breached(String snapshot, Instant start) {
     return new ModelDrift(
         MODEL,
         snapshot,
@@ -323,11 +532,15 @@ class ModelLoopTest {
   /** Traffic as a test says. */
   private static final class ScriptedTraffic implements Traffic {
 
+    /** So short that a window is forgotten when the next closes. */
+    private static final Duration HALF_LIFE = Duration.ofMillis(100);
+
     private final DriftHistory drift = new DriftHistory();
+    private int windows;
     private volatile Map<String, Profile> profiles = Map.of();
     private volatile List<Baseline> baselines = new ArrayList<>();
 
-    /** Shows the profile of random traffic that prefers some experts, another few for each seed. */
+    /** Closes a window of random traffic that prefers some experts, another few for each seed. */
     void show(int seed) {
       Map<String, Profile> next = new HashMap<>();
       for (int layer = 0; layer < TinyCheckpoint.LAYERS; layer++) {
@@ -340,25 +553,31 @@ class ModelLoopTest {
         }
         usage.addRequests(50);
         String block = TinyCheckpoint.block(layer);
-        next.put(
-            block,
-            Profile.of(
-                new UsageWindow(
-                    new LayerKey(MODEL, block),
-                    Instant.EPOCH,
-                    Instant.EPOCH.plusSeconds(10),
-                    usage.build(),
-                    1,
-                    0,
-                    0,
-                    0)));
+        UsageWindow window =
+            new UsageWindow(
+                new LayerKey(MODEL, block),
+                Instant.EPOCH.plusSeconds(10L * windows),
+                Instant.EPOCH.plusSeconds(10L * (windows + 1)),
+                usage.build(),
+                1,
+                0,
+                0,
+                0);
+        Profile before = profiles.get(block);
+        next.put(block, before == null ? Profile.of(window) : before.plus(window, HALF_LIFE));
       }
+      windows++;
       profiles = next;
     }
 
     @Override
     public Map<String, Profile> profiles() {
       return profiles;
+    }
+
+    @Override
+    public Duration halfLife() {
+      return HALF_LIFE;
     }
 
     @Override

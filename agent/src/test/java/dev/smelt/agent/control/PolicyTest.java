@@ -11,8 +11,9 @@ import org.junit.jupiter.api.Test;
 class PolicyTest {
 
   private static final Instant NOW = Instant.parse("2026-01-01T12:00:00Z");
+  private static final Evidence.Earlier EARLIER = new Evidence.Earlier("s-1", 0.05, 0.3);
   private static final PolicySettings SETTINGS =
-      new PolicySettings(null, 3, Duration.ofMinutes(10), 1_000L, 5, null);
+      new PolicySettings(null, 3, Duration.ofMinutes(10), 1_000L, 5, null, null);
 
   @Test
   void shouldWaitForEvidenceBeforeAnythingElse() {
@@ -78,7 +79,7 @@ class PolicyTest {
   @Test
   void shouldMergeOnScheduleWithoutDrift() {
     PolicySettings daily =
-        new PolicySettings(null, 3, Duration.ZERO, 1_000L, 5, Duration.ofHours(24));
+        new PolicySettings(null, 3, Duration.ZERO, 1_000L, 5, null, Duration.ofHours(24));
 
     Decision due =
         Policy.decide(evidence(2_000, true, 0.0, 0, NOW.minus(Duration.ofHours(24)), 0), daily);
@@ -92,15 +93,115 @@ class PolicyTest {
     assertThat(early).isInstanceOf(Decision.Ignore.class);
   }
 
+  @Test
+  void shouldRecallAnEarlierSnapshotThatSuitsTheTrafficBetter() {
+    Decision decision =
+        Policy.decide(
+            with(drifted(), false, false, Optional.of(EARLIER), Optional.empty()), SETTINGS);
+
+    assertThat(decision)
+        .isEqualTo(
+            new Decision.Recall(
+                "s-1",
+                "traffic is 0.050 from what s-1 was made for, 0.300 from the active one's"
+                    + " baseline"));
+  }
+
+  @Test
+  void shouldRecallWhileRemergesCoolDown() {
+    Evidence remergedJustNow = evidence(2_000, true, 0.3, 3, NOW.minusSeconds(1), 5);
+
+    Decision decision =
+        Policy.decide(
+            with(remergedJustNow, false, false, Optional.of(EARLIER), Optional.empty()), SETTINGS);
+
+    assertThat(decision).isInstanceOf(Decision.Recall.class);
+  }
+
+  @Test
+  void shouldCoolDownAfterARecall() {
+    Decision decision =
+        Policy.decide(
+            with(drifted(), false, false, Optional.of(EARLIER), Optional.of(NOW.minusSeconds(540))),
+            SETTINGS);
+
+    assertThat(decision)
+        .isEqualTo(new Decision.CheckAgain(Duration.ofSeconds(60), "cooling down for 60s more"));
+  }
+
+  @Test
+  void shouldWaitForMemoryToFadeWhenNewTrafficFits() {
+    Decision decision =
+        Policy.decide(
+            with(drifted(), false, true, Optional.of(EARLIER), Optional.empty()), SETTINGS);
+
+    assertThat(decision).isInstanceOf(Decision.CheckAgain.class);
+    assertThat(decision.reason()).endsWith("new traffic fits, what is over is memory that fades");
+  }
+
+  @Test
+  void shouldNotRepeatOnScheduleWhatWasTurnedDown() {
+    PolicySettings daily =
+        new PolicySettings(null, 3, Duration.ZERO, 1_000L, 5, null, Duration.ofHours(24));
+    Evidence due = evidence(2_000, true, 0.0, 0, NOW.minus(Duration.ofHours(24)), 0);
+
+    Decision decision =
+        Policy.decide(with(due, true, false, Optional.empty(), Optional.empty()), daily);
+
+    assertThat(decision).isInstanceOf(Decision.Ignore.class);
+    assertThat(decision.reason()).endsWith("no candidate was better for this traffic");
+  }
+
+  @Test
+  void shouldNotRepeatAFirstMergeThatWasTurnedDownUntilTheTrafficMoves() {
+    Evidence still = evidence(2_000, false, 0.0, 0, null, 0);
+    Evidence moved = evidence(2_000, false, 0.3, 3, null, 0);
+
+    assertThat(
+            Policy.decide(with(still, true, false, Optional.empty(), Optional.empty()), SETTINGS))
+        .isInstanceOf(Decision.Ignore.class);
+    assertThat(
+            Policy.decide(with(moved, true, false, Optional.empty(), Optional.empty()), SETTINGS))
+        .isInstanceOf(Decision.Remerge.class);
+  }
+
+  private static Evidence drifted() {
+    return evidence(2_000, true, 0.3, 3, null, 1);
+  }
+
+  private static Evidence with(
+      Evidence evidence,
+      boolean turnedDown,
+      boolean fading,
+      Optional<Evidence.Earlier> earlier,
+      Optional<Instant> lastRecall) {
+    return new Evidence(
+        evidence.now(),
+        evidence.profileTokens(),
+        evidence.compressed(),
+        turnedDown,
+        evidence.drift(),
+        evidence.breachedWindows(),
+        fading,
+        earlier,
+        evidence.lastRemerge(),
+        lastRecall,
+        evidence.remergesToday());
+  }
+
   private static Evidence evidence(
       double tokens, boolean compressed, Double drift, int breached, Instant last, int today) {
     return new Evidence(
         NOW,
         tokens,
         compressed,
+        false,
         Optional.ofNullable(drift).map(value -> new Evidence.Drift(value, 0.12)),
         breached,
+        false,
+        Optional.empty(),
         Optional.ofNullable(last),
+        Optional.empty(),
         today);
   }
 }

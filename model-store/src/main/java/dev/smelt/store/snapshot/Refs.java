@@ -140,7 +140,7 @@ final class Refs {
       LOG.atWarn()
           .addKeyValue("model", model)
           .addKeyValue("sequence", entry.sequence())
-          .setCause(e)
+          .addKeyValue("failure", e.toString())
           .log("The log line of a ref move is appended with the next change");
     }
     return new RefUpdate.Moved(entry);
@@ -194,7 +194,7 @@ final class Refs {
     List<LogEntry> entries = new ArrayList<>();
     byte[] bytes = logBytes(model);
     int end = endOfLines(bytes);
-    for (String line : new String(bytes, 0, end, StandardCharsets.UTF_8).split("\n")) {
+    for (String line : new String(bytes, 0, end, StandardCharsets.UTF_8).split("\n", -1)) {
       if (!line.isEmpty()) {
         try {
           entries.add(StoreJson.entry(StoreJson.object(line.getBytes(StandardCharsets.UTF_8))));

@@ -141,6 +141,7 @@ public final class DemoCommand implements Callable<Integer> {
                 proxy: {port: 0, share: 1.0}
                 compression: {strategy: m-smoe, averageGroups: %s, similarity: co-activation}
                 policy: {mode: auto, consecutiveWindows: 2, coolDown: 8s, minimumTokens: 8000}
+                canary: {window: 4s}
                 gate: {maximumLoss: 1.5, bytesPerText: 4096, texts: [%s]}
             """,
             name,

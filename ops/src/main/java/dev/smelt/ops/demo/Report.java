@@ -19,6 +19,8 @@ import java.util.List;
  * @param remerges how many led to an activation
  * @param secondsToAdapt from the first shift to the first window that is back under the drift
  *     threshold; null when that did not happen
+ * @param secondsToRecall from the shift back until the snapshot of the first phase serves again,
+ *     with nothing rebuilt; null when another one was made
  * @param rollback the rollback at the end
  */
 @JsonInclude(JsonInclude.Include.ALWAYS)
@@ -29,6 +31,7 @@ record Report(
     Latency latencyMs,
     int remerges,
     Double secondsToAdapt,
+    Double secondsToRecall,
     Rollback rollback) {
 
   /**

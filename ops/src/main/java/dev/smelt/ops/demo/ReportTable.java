@@ -66,6 +66,15 @@ final class ReportTable {
             : String.format(Locale.ROOT, "%.1f s", report.secondsToAdapt()));
     line(
         out,
+        "shift back         %s",
+        report.secondsToRecall() == null
+            ? "another snapshot was made"
+            : String.format(
+                Locale.ROOT,
+                "the snapshot of phase A serves again after %.1f s, nothing rebuilt",
+                report.secondsToRecall()));
+    line(
+        out,
         "rollback           %s -> %s, digests %s",
         report.rollback().from(),
         report.rollback().to(),

@@ -89,8 +89,14 @@ final class Scenario {
     Optional<Long> adapted = swaps.lastSwapAfter(shifted);
 
     clients.shiftTo(first);
+    long shiftedBack = System.nanoTime();
     progress.step("phase A again: the traffic shifts back to " + names(first));
     Ended back = phase("A again", first, () -> adaptedTo(b.snapshot()), LONGEST_PHASE);
+
+    Optional<Long> recalled =
+        back.snapshot().id().equals(staticOnce.id())
+            ? swaps.lastSwapAfter(shiftedBack)
+            : Optional.empty();
 
     progress.step("rolling back to the snapshot before");
     Report.Rollback rollback = rollBack(back.snapshot());
@@ -110,6 +116,7 @@ final class Scenario {
         swaps.times().latency(clients.answered()),
         remerges(),
         adapted.map(at -> (at - shifted) / 1e9).orElse(null),
+        recalled.map(at -> (at - shiftedBack) / 1e9).orElse(null),
         rollback);
   }
 

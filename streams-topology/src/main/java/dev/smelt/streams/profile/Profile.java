@@ -20,6 +20,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Profile implements UsageStatistics {
 
+  private static final double ROUNDING = 1e-9;
+
   private final LayerKey key;
   private final Instant asOf;
   private final int experts;
@@ -142,6 +144,37 @@ public final class Profile implements UsageStatistics {
         plus(outputNorm, keep, usage.outputNorm(), weight));
   }
 
+  /**
+   * The traffic that came after an earlier profile of the same layer, weighed as in this one. How
+   * much of the earlier has faded is known, so the rest can be taken off exactly, up to rounding.
+   *
+   * @param halfLife with which this profile grew out of the earlier one
+   * @return a profile without tokens if nothing came since
+   * @throws IllegalArgumentException if the earlier one is of another layer or shape
+   */
+  public Profile since(Profile earlier, Duration halfLife) {
+    if (!earlier.key.equals(key) || earlier.experts != experts || earlier.topK != topK) {
+      throw new IllegalArgumentException(
+          "the profile of " + key + " did not grow out of one of " + earlier.key);
+    }
+    double age = Duration.between(earlier.asOf, asOf).toMillis() / (double) halfLife.toMillis();
+    double keep = Math.pow(2, -Math.max(0, age));
+    return new Profile(
+        key,
+        asOf,
+        experts,
+        topK,
+        Math.max(0, windows - earlier.windows),
+        less(tokens, keep * earlier.tokens),
+        less(requests, keep * earlier.requests),
+        less(squaredRequests, keep * keep * earlier.squaredRequests),
+        less(counts, keep, earlier.counts),
+        less(pairs, keep, earlier.pairs),
+        less(gateMass, keep, earlier.gateMass),
+        less(logitGram, keep, earlier.logitGram),
+        less(outputNorm, keep, earlier.outputNorm));
+  }
+
   /** True if the window can be added to this profile. */
   public boolean sameShape(Usage usage) {
     return usage.experts() == experts && usage.topK() == topK;
@@ -253,6 +286,24 @@ public final class Profile implements UsageStatistics {
           }
         });
     return result;
+  }
+
+  private static double @Nullable [] less(
+      double @Nullable [] sums, double keep, double @Nullable [] earlier) {
+    if (sums == null || earlier == null) {
+      return sums;
+    }
+    double[] rest = new double[sums.length];
+    for (int i = 0; i < rest.length; i++) {
+      rest[i] = less(sums[i], keep * earlier[i]);
+    }
+    return rest;
+  }
+
+  /** What is smaller than rounding leaves is nothing; a Gram matrix has negative sums, too. */
+  private static double less(double sum, double earlier) {
+    double rest = sum - earlier;
+    return Math.abs(rest) <= ROUNDING * Math.abs(sum) ? 0 : rest;
   }
 
   double squaredRequests() {
