@@ -6,6 +6,7 @@ import dev.smelt.agent.api.HealthChecks.Finding;
 import dev.smelt.agent.api.LiveEvents;
 import dev.smelt.agent.api.ManagementApi;
 import dev.smelt.agent.api.Metrics;
+import dev.smelt.agent.api.StoreMount;
 import dev.smelt.agent.broker.EmbeddedBroker;
 import dev.smelt.agent.config.EngineSettings;
 import dev.smelt.agent.config.ModelSettings;
@@ -33,18 +34,12 @@ import dev.smelt.agent.tap.UsageProducer;
 import dev.smelt.agent.traffic.TrafficMonitor;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
-import dev.smelt.store.http.AccessControl;
-import dev.smelt.store.http.ActiveRef;
-import dev.smelt.store.http.Caller;
-import dev.smelt.store.http.StoreLimits;
-import dev.smelt.store.http.StoreRoutes;
 import dev.smelt.store.snapshot.SnapshotStore;
 import dev.smelt.streams.drift.Drift;
 import dev.smelt.streams.drift.ModelDrift;
 import dev.smelt.streams.topology.Topics;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
-import io.vertx.ext.web.Router;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.Socket;
@@ -195,7 +190,9 @@ public final class Agent implements AutoCloseable {
             events,
             health,
             metrics,
-            List.of(router -> mountStore(vertx, router), ingest::mount));
+            List.of(
+                new StoreMount(vertx, config.api(), store, List.copyOf(loops.values())),
+                ingest::mount));
     api = address(config.api().host(), await("api", agentApi.start()));
     closing(() -> await("api", agentApi.close()));
     ManagementApi managementApi = new ManagementApi(vertx, config.management(), health, metrics);
@@ -216,26 +213,6 @@ public final class Agent implements AutoCloseable {
               + "); start it first, or correct engine.urls",
           e);
     }
-  }
-
-  /** The store's routes; moving {@code active} there makes the loop follow. */
-  private void mountStore(Vertx vertx, Router router) {
-    Map<String, Caller> holders = new LinkedHashMap<>();
-    config
-        .api()
-        .tokens()
-        .forEach(
-            token ->
-                holders.put(
-                    token.secret(),
-                    new Caller(token.name(), Caller.Role.valueOf(token.role().name()))));
-    StoreRoutes.mount(
-        vertx,
-        router,
-        store,
-        ActiveRef.of(store),
-        holders.isEmpty() ? AccessControl.local() : AccessControl.tokens(holders),
-        StoreLimits.DEFAULT);
   }
 
   private String kafka() {

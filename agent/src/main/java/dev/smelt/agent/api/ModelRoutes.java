@@ -3,6 +3,9 @@ package dev.smelt.agent.api;
 import dev.smelt.agent.control.ModelControl;
 import dev.smelt.agent.control.ModelControl.Outcome;
 import dev.smelt.agent.control.ModelControl.Request;
+import dev.smelt.agent.control.Signal;
+import dev.smelt.store.http.AccessControl;
+import dev.smelt.store.http.Problem;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
@@ -72,6 +75,30 @@ final class ModelRoutes {
                     .orElseThrow(() -> new BadRequest("name the snapshot in 'snapshot'")),
                 by));
     ask(router, "rollback", (model, body, by) -> model.rollback(body.snapshotId(), by));
+    signal(router);
+  }
+
+  private void signal(Router router) {
+    router
+        .post("/v1/models/:model/signal")
+        .handler(BodyHandler.create(false).setBodyLimit(LARGEST_BODY))
+        .handler(ModelRoutes::jsonOnly)
+        .handler(
+            request -> {
+              ModelControl model = models.get(request.pathParam("model"));
+              if (model == null) {
+                unknownModel(request);
+                return;
+              }
+              Buffer bytes = request.body().buffer();
+              Signal signal = SignalRequest.parse(bytes == null ? new byte[0] : bytes.getBytes());
+              try {
+                model.signal(signal);
+              } catch (IllegalArgumentException tooMany) {
+                throw new BadRequest(tooMany.getMessage());
+              }
+              tell(request, 200, "done", signal.name() + " is noted");
+            });
   }
 
   private void read(Router router, String what, Reading view) {
@@ -116,7 +143,7 @@ final class ModelRoutes {
               Buffer bytes = request.body().buffer();
               OperatorRequest body =
                   OperatorRequest.parse(bytes == null ? new byte[0] : bytes.getBytes());
-              Request by = new Request(Access.of(request).name(), body.why());
+              Request by = new Request(AccessControl.caller(request).name(), body.why());
               outcome(() -> action.of(model, body, by))
                   .onSuccess(outcome -> tell(request, outcome))
                   .onFailure(request::fail);
@@ -148,9 +175,9 @@ final class ModelRoutes {
     } else if (outcome.get() instanceof Outcome.Done done) {
       tell(request, 200, "done", done.message());
     } else if (outcome.get() instanceof Outcome.Refused refused) {
-      Problem.refused(refused.message()).send(request);
+      Problem.of(409, refused.message()).send(request);
     } else {
-      Problem.uncertain(outcome.get().message()).send(request);
+      Problem.of(502, outcome.get().message()).send(request);
     }
   }
 
@@ -169,16 +196,15 @@ final class ModelRoutes {
   private static void jsonOnly(RoutingContext request) {
     String type = request.request().getHeader("Content-Type");
     if (type == null || !type.split(";", 2)[0].strip().equalsIgnoreCase("application/json")) {
-      new Problem(
-              415, "not-json", "JSON is needed", "send the body with Content-Type application/json")
-          .send(request);
+      Problem.of(415, "send the body as JSON, with Content-Type application/json").send(request);
     } else {
       request.next();
     }
   }
 
   private void unknownModel(RoutingContext request) {
-    Problem.unknown(
+    Problem.of(
+            404,
             "no model is called '"
                 + request.pathParam("model")
                 + "'; this agent looks after "

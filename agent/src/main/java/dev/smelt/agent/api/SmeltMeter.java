@@ -82,7 +82,7 @@ public enum SmeltMeter {
   TAP_ANSWERS("smelt_tap_answers", Form.COUNTER, "Answers whose routing decisions were decoded"),
   TAP_TOKENS("smelt_tap_tokens", Form.COUNTER, "Tokens whose routing decisions were decoded"),
   TAP_ROWS_DROPPED(
-      "smelt_tap_rows_dropped", Form.COUNTER, "Routing decisions dropped because the tap was full"),
+      "smelt_tap_rows_dropped", Form.COUNTER, "Rows left out since they name an expert twice"),
   TAP_FAULTS("smelt_tap_faults", Form.COUNTER, "Answers that could not be decoded", "reason"),
   TAP_RESTING(
       "smelt_tap_resting", Form.GAUGE, "1 while the tap rests after faults and asks nothing"),

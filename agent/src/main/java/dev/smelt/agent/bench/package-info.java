@@ -1,4 +1,4 @@
-/** Measures what merging is made of, each part against its limit or peer in the same run. */
+/** Measures what the work is made of, each part against its limit or peer in the same run. */
 @NullMarked
 package dev.smelt.agent.bench;
 

@@ -7,8 +7,10 @@ import dev.smelt.agent.bench.AlignBench;
 import dev.smelt.agent.bench.FactorizeBench;
 import dev.smelt.agent.bench.Figure;
 import dev.smelt.agent.bench.MergeBench;
+import dev.smelt.agent.bench.StoreBench;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import picocli.CommandLine.Command;
@@ -20,7 +22,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "bench",
     description = "Measures parts of the work, each beside its limit or peer in the same run.",
-    subcommands = {BenchDriftCommand.class, BenchStreamCommand.class},
+    subcommands = {BenchDriftCommand.class, BenchProxyCommand.class, BenchStreamCommand.class},
     mixinStandardHelpOptions = true)
 final class BenchCommand implements Runnable {
 
@@ -57,6 +59,24 @@ final class BenchCommand implements Runnable {
       @Option(names = "--cols", defaultValue = "2048", paramLabel = "N") int cols,
       @Option(names = "--json") boolean json) {
     return print(FactorizeBench.run(rows, cols), json);
+  }
+
+  @Command(
+      name = "store",
+      description =
+          "Publishing, downloads, ref moves, a re-merge and a sparse 100 GB checkpoint, beside cp,"
+              + " sha256sum and nginx.")
+  int store(
+      @Option(names = "--megabytes", defaultValue = "512", paramLabel = "N") int megabytes,
+      @Option(
+              names = "--folder",
+              defaultValue = ".",
+              paramLabel = "DIR",
+              description = "Where to work; its disk is measured. Default: here.")
+          Path folder,
+      @Option(names = "--json") boolean json)
+      throws IOException, InterruptedException {
+    return print(StoreBench.run(megabytes, folder), json);
   }
 
   private int print(List<Figure> figures, boolean json) {

@@ -19,4 +19,12 @@ public interface CompactSink {
   default boolean holds(MoeBlock block) {
     return false;
   }
+
+  /**
+   * Whether it has the expert of one group already, so that it need not be made and is not among
+   * the tensors of its block.
+   */
+  default boolean holds(MoeBlock block, int group) {
+    return false;
+  }
 }

@@ -45,7 +45,10 @@ public final class Compressor {
       MoeBlock block = blocks.get(layer);
       if (!sink.holds(block)) {
         CompactTensors tensors = new CompactTensors(checkpoint, block, groups.plan(block));
-        groups.each(block, (group, merged) -> writer.write(tensors, group, merged));
+        groups.each(
+            block,
+            group -> !sink.holds(block, group),
+            (group, merged) -> writer.write(tensors, group, merged));
         sink.accept(block, tensors.all());
       }
       progress.finished(block.name(), layer + 1, blocks.size());

@@ -9,6 +9,7 @@ import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.function.IntPredicate;
 
 /** The groups of a plan, merged one by one whenever they are asked for. */
 final class MergedGroups {
@@ -62,8 +63,19 @@ final class MergedGroups {
    * @throws CancellationException when the thread is interrupted
    */
   void each(MoeBlock block, Visitor visitor) {
+    each(block, group -> true, visitor);
+  }
+
+  /**
+   * @param wanted which groups are merged and visited
+   * @throws CancellationException when the thread is interrupted
+   */
+  void each(MoeBlock block, IntPredicate wanted, Visitor visitor) {
     LayerPlan ofBlock = plan(block);
     for (int group = 0; group < ofBlock.groups(); group++) {
+      if (!wanted.test(group)) {
+        continue;
+      }
       if (Thread.currentThread().isInterrupted()) {
         throw new CancellationException("the compression was cancelled");
       }

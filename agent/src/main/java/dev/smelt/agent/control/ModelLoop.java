@@ -10,7 +10,6 @@ import dev.smelt.agent.control.LoopStatus.Progress;
 import dev.smelt.agent.control.StateFile.OwnActivation;
 import dev.smelt.agent.control.StateFile.TurnedDown;
 import dev.smelt.agent.plan.Plan;
-import dev.smelt.agent.plan.PlanFile;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.TensorSource;
@@ -33,6 +32,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -73,6 +73,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   private final Traffic traffic;
   private final Activator activator;
   private final Clock clock;
+  private final AlignmentFile alignments;
   private final Smelter smelter;
   private final Gate gate;
   private final ShapeMemory memory;
@@ -119,7 +120,8 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     this.activator = activator;
     this.clock = clock;
     this.changed = changed;
-    this.smelter = new Smelter(checkpoint, settings.compression());
+    this.alignments = AlignmentFile.open(folder.resolve("alignments.bin"), checkpoint.digest());
+    this.smelter = new Smelter(checkpoint, settings.compression(), alignments, store::holds);
     this.gate = new Gate(checkpoint, settings.gate());
     this.canary = new CanaryWatch(settings.canary(), serving);
     this.memory = new ShapeMemory(store, settings.policy().rememberedSnapshots());
@@ -150,6 +152,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       Thread.currentThread().interrupt();
     }
     journal.close();
+    alignments.close();
   }
 
   @Override
@@ -606,13 +609,30 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       interruption.allow();
       Manifest candidate;
       try {
-        Plan plan = smelter.plan(profiles);
+        Manifest before = active.orElseThrow();
+        Reuse reuse = smelter.plan(profiles, before);
+        if (reuse.everything()) {
+          interruption.forbid();
+          return nothingChanged(planning, profiles);
+        }
         LoopState.Compressing compressing = enter(planning.compress(clock.instant()));
         smelter.compress(
-            plan,
+            reuse,
+            before,
             publication,
             (block, done, all) -> progress = Optional.of(new Progress("merging", done, all)));
         LoopState.Gating gating = enter(compressing.gate(clock.instant()));
+        if (reuse.keptGroups() > 0) {
+          write(
+              Kind.STATE,
+              String.format(
+                  Locale.ROOT,
+                  "%d of %d groups are kept from %s",
+                  reuse.keptGroups(),
+                  reuse.plan().groups(),
+                  before.id()),
+              Map.of("kept", reuse.keptGroups(), "groups", reuse.plan().groups()));
+        }
         progress = Optional.of(new Progress("scoring on held-out text", 0, 1));
         Gate.Verdict verdict =
             gate.judge(
@@ -632,7 +652,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         interruption.forbid();
         LoopState.Publishing publishing = enter(gating.publish(clock.instant()));
         abandonedTo = publishing.abandon(clock.instant());
-        candidate = publication.commit(draft(planning.trigger(), plan, verdict, profiles));
+        candidate = publication.commit(draft(planning.trigger(), reuse.plan(), verdict, profiles));
       } finally {
         interruption.forbid();
         progress = Optional.empty();
@@ -646,6 +666,22 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       enter(abandonedTo);
       return new Outcome.Refused(String.valueOf(e.getMessage()));
     }
+  }
+
+  private Outcome nothingChanged(LoopState.Planning planning, Map<String, Profile> profiles) {
+    String serving = active.orElseThrow().id();
+    write(
+        Kind.DECISION,
+        String.format(
+            Locale.ROOT,
+            "skipped: in no group does the new plan differ from that of %s by more than %.1f%%"
+                + " (compression.reuseWithin)",
+            serving,
+            100 * settings.compression().reuseWithin()),
+        Map.of());
+    turnDown(profiles);
+    enter(planning.abandon(clock.instant()));
+    return new Outcome.Done("nothing material has changed; " + serving + " goes on serving");
   }
 
   private Outcome abandoned(String what, LoopState next) {
@@ -666,10 +702,10 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     return new ManifestDraft(
         active.map(Manifest::id),
         SELF,
-        trigger.name().toLowerCase(java.util.Locale.ROOT),
+        trigger.name().toLowerCase(Locale.ROOT),
         plan.strategy(),
         checkpoint.digest(),
-        PlanFile.toJson(plan),
+        smelter.toJson(plan),
         new ObjectMapper().valueToTree(verdict.figures()),
         Baselines.toJson(profiles));
   }

@@ -51,6 +51,7 @@ class ConfigFileTest {
     assertThat(model.compression().averageGroups()).isNull();
     assertThat(model.compression().similarity()).isEqualTo("co-activation");
     assertThat(model.compression().align()).isEqualTo("dominant");
+    assertThat(model.compression().reuseWithin()).isEqualTo(0.02);
     assertThat(model.policy().mode()).isEqualTo(Mode.OBSERVE);
     assertThat(model.policy().consecutiveWindows()).isEqualTo(3);
     assertThat(model.policy().coolDown()).isEqualTo(Duration.ofMinutes(10));

@@ -21,11 +21,6 @@ import dev.smelt.store.snapshot.Ref;
 import dev.smelt.store.snapshot.SnapshotStore;
 import dev.smelt.streams.drift.ModelDrift;
 import dev.smelt.streams.profile.Baseline;
-import dev.smelt.streams.profile.Profile;
-import dev.smelt.streams.usage.Accumulator;
-import dev.smelt.streams.usage.LayerKey;
-import dev.smelt.streams.usage.Usage;
-import dev.smelt.streams.usage.UsageWindow;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
@@ -33,12 +28,8 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
@@ -54,7 +45,7 @@ class ModelLoopTest {
 
   @TempDir Path folder;
 
-  private final ScriptedTraffic traffic = new ScriptedTraffic();
+  private final ScriptedTraffic traffic = new ScriptedTraffic(MODEL);
   private final List<String> activated = new CopyOnWriteArrayList<>();
   private volatile Function<Manifest, Activator.Result> engine =
       snapshot -> new Activator.Result.Served();
@@ -102,7 +93,7 @@ class ModelLoopTest {
     assertThat(snapshot.strategy()).isEqualTo("m-smoe");
     assertThat(snapshot.trigger()).isEqualTo("first");
     assertThat(snapshot.bytes()).isLessThan(loop.status().fullExpertBytes());
-    assertThat(traffic.baselines)
+    assertThat(traffic.baselines())
         .hasSize(TinyCheckpoint.LAYERS)
         .allSatisfy(baseline -> assertThat(baseline.snapshot()).isEqualTo(snapshot.id()));
   }
@@ -115,8 +106,8 @@ class ModelLoopTest {
     String first = loop.servedSnapshot();
 
     traffic.show(2);
-    traffic.drift.add(breached(first, 1));
-    traffic.drift.add(breached(first, 2));
+    traffic.drift().add(breached(first, 1));
+    traffic.drift().add(breached(first, 2));
 
     await().until(() -> !loop.servedSnapshot().equals(first));
     Manifest second = store.manifest(MODEL, loop.servedSnapshot());
@@ -255,6 +246,7 @@ class ModelLoopTest {
     traffic.show(1);
     await().until(() -> loop.status().served().isPresent());
     join(loop.remerge(PERSON));
+    traffic.show(2);
 
     Outcome second = join(loop.remerge(PERSON));
 
@@ -290,13 +282,13 @@ class ModelLoopTest {
     await().until(() -> !loop.servedSnapshot().isEmpty());
     String first = loop.servedSnapshot();
     traffic.show(2);
-    traffic.drift.add(breached(first, 1));
-    traffic.drift.add(breached(first, 2));
+    traffic.drift().add(breached(first, 1));
+    traffic.drift().add(breached(first, 2));
     await().until(() -> refusals() == 1);
 
     await().until(() -> loop.status().decision().equals(NO_WINDOW));
     assertThat(loop.state()).isInstanceOf(LoopState.Observing.class);
-    assertThat(traffic.baselines)
+    assertThat(traffic.baselines())
         .allSatisfy(
             baseline -> {
               assertThat(baseline.snapshot()).isEqualTo(first);
@@ -305,17 +297,17 @@ class ModelLoopTest {
             });
 
     loop.close();
-    List<Baseline> before = traffic.baselines;
+    List<Baseline> before = traffic.baselines();
     start(Mode.AUTO, gate);
     await().until(() -> loop.status().decision().equals(NO_WINDOW));
     assertThat(refusals()).isEqualTo(1);
-    assertThat(traffic.baselines)
+    assertThat(traffic.baselines())
         .extracting(Baseline::frequency)
         .containsExactlyInAnyOrderElementsOf(before.stream().map(Baseline::frequency).toList());
 
     traffic.show(3);
-    traffic.drift.add(breached(first, Instant.now().plusSeconds(10)));
-    traffic.drift.add(breached(first, Instant.now().plusSeconds(20)));
+    traffic.drift().add(breached(first, Instant.now().plusSeconds(10)));
+    traffic.drift().add(breached(first, Instant.now().plusSeconds(20)));
     await().until(() -> refusals() == 2);
   }
 
@@ -341,8 +333,10 @@ class ModelLoopTest {
     start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, -100.0));
     String first = adaptTo(1, "");
     String second = adaptTo(2, first);
-    String weight = TinyCheckpoint.block(0) + ".groups.0.up.weight";
-    Files.delete(store.blob(store.manifest(MODEL, first).tensors().get(weight).digest()));
+    List<String> serving = digests(second);
+    String lost =
+        digests(first).stream().filter(digest -> !serving.contains(digest)).findAny().orElseThrow();
+    Files.delete(store.blob(lost));
 
     String third = adaptTo(1, second);
 
@@ -384,7 +378,7 @@ class ModelLoopTest {
     assertThat(store.log(MODEL).get(store.log(MODEL).size() - 1).reason().why())
         .isEqualTo("canary: 40 of 100 requests failed, 0.0% before (canary.errorRate)");
     String base = store.ref(MODEL, Ref.BASE).orElseThrow().snapshot();
-    assertThat(traffic.baselines)
+    assertThat(traffic.baselines())
         .allSatisfy(baseline -> assertThat(baseline.snapshot()).isEqualTo(base));
 
     loop.close();
@@ -440,15 +434,48 @@ class ModelLoopTest {
     assertThat(store.snapshots(MODEL)).hasSize(2);
   }
 
+  @Test
+  void shouldSkipARemergeThatWouldChangeNothing() {
+    start(Mode.AUTO);
+    String first = adaptTo(1, "");
+
+    Outcome outcome = join(loop.remerge(PERSON));
+
+    assertThat(outcome.message())
+        .isEqualTo("nothing material has changed; " + first + " goes on serving");
+    assertThat(store.snapshots(MODEL)).hasSize(2);
+    assertThat(loop.journal(100))
+        .extracting(Journal.Entry::message)
+        .anyMatch(message -> message.startsWith("skipped: in no group does the new plan differ"));
+  }
+
+  @Test
+  void shouldKeepTheExpertsOfGroupsThatDidNotChange() {
+    start(Mode.AUTO);
+    String first = adaptTo(1, "");
+    String second = adaptTo(2, first);
+
+    assertThat(digests(second)).containsAnyElementsOf(digests(first)).hasSameSizeAs(digests(first));
+    assertThat(loop.journal(100))
+        .extracting(Journal.Entry::message)
+        .anyMatch(message -> message.endsWith("groups are kept from " + first));
+  }
+
   private String adaptTo(int seed, String before) {
     traffic.show(seed);
     if (!before.isEmpty()) {
-      traffic.drift.add(breached(before, Instant.now()));
-      traffic.drift.add(breached(before, Instant.now().plusSeconds(10)));
+      traffic.drift().add(breached(before, Instant.now()));
+      traffic.drift().add(breached(before, Instant.now().plusSeconds(10)));
     }
     await().until(() -> !loop.servedSnapshot().isEmpty() && !loop.servedSnapshot().equals(before));
     await().until(() -> loop.status().decision().equals(NO_WINDOW));
     return loop.servedSnapshot();
+  }
+
+  private List<String> digests(String snapshot) {
+    return store.manifest(MODEL, snapshot).tensors().values().stream()
+        .map(tensor -> tensor.digest())
+        .toList();
   }
 
   private Path text() throws IOException {
@@ -476,7 +503,7 @@ class ModelLoopTest {
             checkpoint.directory(),
             new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
             null,
-            new CompressionSettings(null, 4.0, null, null),
+            new CompressionSettings(null, 4.0, null, null, null),
             new PolicySettings(mode, 2, Duration.ZERO, 100L, null, null, null),
             gate,
             canary);
@@ -507,87 +534,10 @@ class ModelLoopTest {
   }
 
   private static ModelDrift breached(String snapshot, Instant start) {
-    return new ModelDrift(
-        MODEL,
-        snapshot,
-        start,
-        start.plusSeconds(10),
-        TinyCheckpoint.block(0),
-        0.5,
-        0.1,
-        0.5,
-        1_000,
-        50,
-        50,
-        2,
-        2,
-        List.of(TinyCheckpoint.block(0)),
-        true);
+    return ScriptedTraffic.breached(MODEL, snapshot, start);
   }
 
   private static <T> T join(java.util.concurrent.CompletionStage<T> stage) {
     return stage.toCompletableFuture().join();
-  }
-
-  /** Traffic as a test says. */
-  private static final class ScriptedTraffic implements Traffic {
-
-    /** So short that a window is forgotten when the next closes. */
-    private static final Duration HALF_LIFE = Duration.ofMillis(100);
-
-    private final DriftHistory drift = new DriftHistory();
-    private int windows;
-    private volatile Map<String, Profile> profiles = Map.of();
-    private volatile List<Baseline> baselines = new ArrayList<>();
-
-    /** Closes a window of random traffic that prefers some experts, another few for each seed. */
-    void show(int seed) {
-      Map<String, Profile> next = new HashMap<>();
-      for (int layer = 0; layer < TinyCheckpoint.LAYERS; layer++) {
-        Random random = new Random(seed * 31L + layer);
-        Accumulator usage = Usage.accumulator(TinyCheckpoint.EXPERTS, 2);
-        for (int token = 0; token < 500; token++) {
-          int first = (int) (Math.abs(random.nextGaussian()) * 1.5 + seed) % TinyCheckpoint.EXPERTS;
-          int second = (first + 1 + random.nextInt(2)) % TinyCheckpoint.EXPERTS;
-          usage.add(new int[] {first, second}, 1);
-        }
-        usage.addRequests(50);
-        String block = TinyCheckpoint.block(layer);
-        UsageWindow window =
-            new UsageWindow(
-                new LayerKey(MODEL, block),
-                Instant.EPOCH.plusSeconds(10L * windows),
-                Instant.EPOCH.plusSeconds(10L * (windows + 1)),
-                usage.build(),
-                1,
-                0,
-                0,
-                0);
-        Profile before = profiles.get(block);
-        next.put(block, before == null ? Profile.of(window) : before.plus(window, HALF_LIFE));
-      }
-      windows++;
-      profiles = next;
-    }
-
-    @Override
-    public Map<String, Profile> profiles() {
-      return profiles;
-    }
-
-    @Override
-    public Duration halfLife() {
-      return HALF_LIFE;
-    }
-
-    @Override
-    public DriftHistory drift() {
-      return drift;
-    }
-
-    @Override
-    public void rebase(List<Baseline> next) {
-      baselines = next;
-    }
   }
 }

@@ -74,11 +74,18 @@ final class EventStream {
   }
 
   private void tick() {
+    if (over()) {
+      return;
+    }
     looks++;
-    if (looks % BEAT_EVERY_LOOKS == 0 && !response.ended()) {
+    if (looks % BEAT_EVERY_LOOKS == 0) {
       response.write(": still here\n\n");
     }
     look();
+  }
+
+  private boolean over() {
+    return response.ended() || response.closed();
   }
 
   private void look() {
@@ -105,7 +112,7 @@ final class EventStream {
   /** A subscriber that does not keep up is cut off; it comes back with the last id that it saw. */
   private void send(List<LogEntry> log) {
     for (LogEntry entry : log) {
-      if (response.ended() || response.closed()) {
+      if (over()) {
         return;
       }
       if (entry.sequence() > sent) {

@@ -1,0 +1,203 @@
+package dev.smelt.agent.control;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import dev.smelt.agent.config.CanarySettings;
+import dev.smelt.agent.config.CompressionSettings;
+import dev.smelt.agent.config.EngineSettings;
+import dev.smelt.agent.config.EngineSettings.Dialect;
+import dev.smelt.agent.config.ModelSettings;
+import dev.smelt.agent.config.PolicySettings;
+import dev.smelt.agent.config.PolicySettings.Mode;
+import dev.smelt.agent.inference.TinyCheckpoint;
+import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.snapshot.Manifest;
+import dev.smelt.store.snapshot.Ref;
+import dev.smelt.store.snapshot.SnapshotStore;
+import dev.smelt.streams.profile.Baseline;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Kills a loop wherever it has just written its state, or is about to touch or has just touched the
+ * engine: what is on disk then is what a crash leaves.
+ */
+class LoopCrashTest {
+
+  private static final String MODEL = "tiny";
+  private static final CanarySettings WATCHED =
+      new CanarySettings(Duration.ofMinutes(5), null, null, null, null);
+
+  @TempDir Path folder;
+
+  private final Map<Path, String> crashes = new HashMap<>();
+  private volatile ServingFigures serving = ServingFigures.NONE;
+  private volatile ModelLoop running;
+
+  @Test
+  void shouldAgreeWithTheStoreAfterACrashAtAnyPoint() throws IOException {
+    try (Checkpoint checkpoint =
+        Checkpoint.open(new TinyCheckpoint(1).write(folder.resolve(MODEL)))) {
+      live(checkpoint);
+
+      assertThat(crashes.values())
+          .contains(
+              "Observing",
+              "Planning",
+              "Compressing",
+              "Gating",
+              "Publishing",
+              "Activating",
+              "Canary",
+              "engine untouched",
+              "engine touched");
+      for (Map.Entry<Path, String> crash : crashes.entrySet()) {
+        comeBack(checkpoint, crash.getKey(), crash.getValue());
+      }
+    }
+  }
+
+  /** A first merge that is kept, a second that is rolled back, and the recall of an earlier one. */
+  private void live(Checkpoint checkpoint) throws IOException {
+    Path home = Files.createDirectories(folder.resolve("home"));
+    ScriptedTraffic traffic = new ScriptedTraffic(MODEL);
+    try (SnapshotStore store = store(home);
+        ModelLoop loop =
+            loop(
+                checkpoint,
+                store,
+                traffic,
+                home,
+                snapshot -> {
+                  crash(home, "engine untouched");
+                  Activator.Result result = new Activator.Result.Served();
+                  crash(home, "engine touched");
+                  return result;
+                },
+                () -> crash(home, running == null ? "start" : name(running.state())))) {
+      running = loop;
+      loop.start();
+      traffic.show(1);
+      await().until(() -> loop.state() instanceof LoopState.Canary);
+      String first = loop.servedSnapshot();
+      serving = new ServingFigures(100, 90, Duration.ofSeconds(1));
+      await().until(() -> loop.state() instanceof LoopState.Observing);
+      assertThat(loop.servedSnapshot()).isEmpty();
+
+      traffic.show(2);
+      String base = store.ref(MODEL, Ref.ACTIVE).orElseThrow().snapshot();
+      traffic.drift().add(ScriptedTraffic.breached(MODEL, base, Instant.now().plusSeconds(1)));
+      traffic.drift().add(ScriptedTraffic.breached(MODEL, base, Instant.now().plusSeconds(11)));
+      await().until(() -> loop.state() instanceof LoopState.Canary);
+      assertThat(loop.servedSnapshot()).isNotEqualTo(first).isNotEmpty();
+    }
+  }
+
+  private void comeBack(Checkpoint checkpoint, Path crash, String where) throws IOException {
+    ScriptedTraffic traffic = new ScriptedTraffic(MODEL);
+    List<String> engine = new ArrayList<>();
+    serving = ServingFigures.NONE;
+    try (SnapshotStore store = store(crash);
+        ModelLoop loop =
+            loop(
+                checkpoint,
+                store,
+                traffic,
+                crash,
+                snapshot -> {
+                  engine.add(snapshot.id());
+                  return new Activator.Result.Served();
+                },
+                () -> {})) {
+      loop.start();
+      await(where)
+          .until(
+              () ->
+                  loop.state() instanceof LoopState.Observing
+                          && loop.status().decision().startsWith("evidence")
+                      || loop.state() instanceof LoopState.Canary
+                          && loop.status().decision().startsWith("watching"));
+
+      String active = store.ref(MODEL, Ref.ACTIVE).orElseThrow().snapshot();
+      assertThat(engine).as(where).containsExactly(active);
+      assertThat(loop.status().served()).as(where).contains(active);
+      for (Manifest snapshot : store.snapshots(MODEL)) {
+        store.check(snapshot);
+      }
+      if (loop.state() instanceof LoopState.Canary watching) {
+        assertThat(watching.snapshot()).as(where).isEqualTo(active);
+      }
+      if (!loop.servedSnapshot().isEmpty()) {
+        assertThat(traffic.baselines())
+            .as(where)
+            .isNotEmpty()
+            .extracting(Baseline::snapshot)
+            .containsOnly(active);
+      }
+    }
+  }
+
+  private static SnapshotStore store(Path home) {
+    return SnapshotStore.open(home.resolve("store"), Clock.systemUTC());
+  }
+
+  private ModelLoop loop(
+      Checkpoint checkpoint,
+      SnapshotStore store,
+      ScriptedTraffic traffic,
+      Path home,
+      Activator activator,
+      Runnable changed)
+      throws IOException {
+    return new ModelLoop(
+        new ModelSettings(
+            MODEL,
+            checkpoint.directory(),
+            new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
+            null,
+            new CompressionSettings(null, 4.0, null, null, null),
+            new PolicySettings(Mode.AUTO, 2, Duration.ZERO, 100L, null, null, null),
+            null,
+            WATCHED),
+        checkpoint,
+        store,
+        traffic,
+        activator,
+        () -> serving,
+        home.resolve("loop"),
+        Clock.systemUTC(),
+        changed,
+        entry -> {});
+  }
+
+  private void crash(Path home, String where) {
+    Path copy = folder.resolve("crash-" + crashes.size());
+    try (Stream<Path> files = Files.walk(home)) {
+      for (Path file : (Iterable<Path>) files::iterator) {
+        Files.copy(file, copy.resolve(home.relativize(file).toString()));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    crashes.put(copy, where);
+  }
+
+  private static String name(LoopState state) {
+    return Optional.of(state).map(now -> now.getClass().getSimpleName()).orElseThrow();
+  }
+}
