@@ -3,6 +3,7 @@ package dev.smelt.streams.topology;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import dev.smelt.streams.usage.Usage;
 import dev.smelt.streams.usage.UsageRecord;
 import dev.smelt.streams.usage.UsageRecordFormat;
 import io.kroxylicious.testing.kafka.api.KafkaCluster;
@@ -36,7 +37,7 @@ import org.junit.jupiter.api.io.TempDir;
 @ExtendWith(KafkaClusterExtension.class)
 class FaultsIT {
 
-  private static final Duration LONG_ENOUGH = Duration.ofSeconds(60);
+  private static final Duration LONG_ENOUGH = Duration.ofMinutes(3);
 
   @BrokerConfig(name = "group.min.session.timeout.ms", value = "1000")
   KafkaCluster broker;
@@ -185,7 +186,7 @@ class FaultsIT {
     await().atMost(LONG_ENOUGH).until(() -> decisions(traffic.counted()) >= sent);
   }
 
-  private static long decisions(Map<String, dev.smelt.streams.usage.Usage> usage) {
+  private static long decisions(Map<String, Usage> usage) {
     return usage.values().stream().mapToLong(layer -> layer.decisions()).sum();
   }
 

@@ -42,7 +42,7 @@ class ProfileQueriesIT {
       traffic.finish();
 
       await()
-          .atMost(Duration.ofSeconds(60))
+          .atMost(Duration.ofMinutes(3))
           .untilAsserted(
               () -> {
                 for (LayerKey key : Traffic.LAYERS) {
@@ -63,7 +63,7 @@ class ProfileQueriesIT {
       ProfileQueries queries = new ProfileQueries(streams);
 
       await()
-          .atMost(Duration.ofSeconds(60))
+          .atMost(Duration.ofMinutes(3))
           .untilAsserted(
               () ->
                   assertThat(queries.profile(Traffic.LAYERS.get(0))).isInstanceOf(NoTraffic.class));
