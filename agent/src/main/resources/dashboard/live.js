@@ -151,6 +151,20 @@ export class Live {
     if (moved) {
       this.loadSnapshots(status.model);
     }
+    if (model.traffic.length === 0) {
+      this.#loadTraffic(status.model);
+    }
+  }
+
+  /** Windows that close before there is a baseline have no drift and so tell nothing by themselves. */
+  async #loadTraffic(name) {
+    const { blocks } = await get(`${modelPath(name)}/traffic`);
+    const model = this.models.get(name);
+    if (model && blocks.length > 0) {
+      model.traffic = blocks;
+      model.trafficAt = Date.now();
+      this.#tell("traffic", name);
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import dev.smelt.agent.api.HealthChecks.Finding;
 import dev.smelt.agent.api.LiveEvents;
 import dev.smelt.agent.api.ManagementApi;
 import dev.smelt.agent.api.Metrics;
+import dev.smelt.agent.api.StoreMount;
 import dev.smelt.agent.broker.EmbeddedBroker;
 import dev.smelt.agent.config.EngineSettings;
 import dev.smelt.agent.config.ModelSettings;
@@ -23,6 +24,7 @@ import dev.smelt.agent.swap.SwapSettings;
 import dev.smelt.agent.tap.Combiner;
 import dev.smelt.agent.tap.CombinerSettings;
 import dev.smelt.agent.tap.EngineDialect;
+import dev.smelt.agent.tap.IngestTap;
 import dev.smelt.agent.tap.ProxySettings;
 import dev.smelt.agent.tap.ProxyTap;
 import dev.smelt.agent.tap.ProxyTraffic;
@@ -39,6 +41,8 @@ import dev.smelt.streams.topology.Topics;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -68,6 +72,7 @@ public final class Agent implements AutoCloseable {
 
   private static final Logger LOGGER = LoggerFactory.getLogger(Agent.class);
   private static final Duration STEP_LIMIT = Duration.ofSeconds(30);
+  private static final Duration CONNECT_LIMIT = Duration.ofSeconds(5);
 
   private final SmeltConfig config;
   private final Clock clock = Clock.systemUTC();
@@ -147,6 +152,7 @@ public final class Agent implements AutoCloseable {
     Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
     for (ModelSettings model : config.models()) {
       checkpoints.put(model.name(), closing(Checkpoint.open(model.checkpoint())));
+      model.engine().urls().forEach(Agent::requireEngine);
     }
     Vertx vertx = Vertx.vertx();
     closing(() -> await("vertx", vertx.close()));
@@ -172,17 +178,41 @@ public final class Agent implements AutoCloseable {
                 Topics.ROUTING,
                 clock,
                 metrics.registry()));
+    IngestTap ingest = closing(new IngestTap(vertx, metrics.registry()));
     for (ModelSettings model : config.models()) {
-      startModel(vertx, model, checkpoints.get(model.name()), traffic, usage);
+      startModel(vertx, model, checkpoints.get(model.name()), traffic, usage, ingest);
     }
     AgentApi agentApi =
         new AgentApi(
-            vertx, config.api(), List.copyOf(loops.values()), events, health, metrics, List.of());
+            vertx,
+            config.api(),
+            List.copyOf(loops.values()),
+            events,
+            health,
+            metrics,
+            List.of(
+                new StoreMount(vertx, config.api(), store, List.copyOf(loops.values())),
+                ingest::mount));
     api = address(config.api().host(), await("api", agentApi.start()));
     closing(() -> await("api", agentApi.close()));
     ManagementApi managementApi = new ManagementApi(vertx, config.management(), health, metrics);
     management = address(config.management().host(), await("management", managementApi.start()));
     closing(() -> await("management", managementApi.close()));
+  }
+
+  /** An engine may fail later without harm, but one that was never there is a mistake. */
+  private static void requireEngine(URI url) {
+    int port = url.getPort() >= 0 ? url.getPort() : url.getScheme().equals("https") ? 443 : 80;
+    try (Socket socket = new Socket()) {
+      socket.connect(new InetSocketAddress(url.getHost(), port), (int) CONNECT_LIMIT.toMillis());
+    } catch (IOException e) {
+      throw new IllegalStateException(
+          url
+              + ": no engine answers there ("
+              + e.getMessage()
+              + "); start it first, or correct engine.urls",
+          e);
+    }
   }
 
   private String kafka() {
@@ -196,7 +226,8 @@ public final class Agent implements AutoCloseable {
       ModelSettings model,
       Checkpoint checkpoint,
       TrafficMonitor traffic,
-      UsageProducer usage)
+      UsageProducer usage,
+      IngestTap ingest)
       throws IOException {
     Path folder = config.data().resolve("models").resolve(model.name());
     EngineActivator activator =
@@ -226,18 +257,22 @@ public final class Agent implements AutoCloseable {
     metrics.watch(loop);
     health.register("engine " + model.name(), () -> engineHealth(loop));
 
+    TappedModel tapped = tapped(model.name(), checkpoint);
+    Combiner combiner =
+        new Combiner(
+            tapped,
+            CombinerSettings.defaults(),
+            model.engine().urls().get(0).toString(),
+            clock,
+            usage);
+    ingest.take(tapped, combiner, loop::servedSnapshot);
     ProxyTap proxy =
         new ProxyTap(
             vertx,
             proxySettings(model),
-            tapped(model.name(), checkpoint),
+            tapped,
             loop::servedSnapshot,
-            new Combiner(
-                tapped(model.name(), checkpoint),
-                CombinerSettings.defaults(),
-                model.engine().urls().get(0).toString(),
-                clock,
-                usage),
+            combiner,
             clock,
             metrics.registry());
     tap.set(proxy);

@@ -35,10 +35,10 @@ class RoomTest {
               "java\\.io\\.(File|RandomAccessFile|File.*Stream|FileReader|FileWriter)");
 
   @ArchTest
-  static final ArchRule shouldUseKafkaStreamsOnlyInTheTopology =
+  static final ArchRule shouldUseKafkaStreamsOnlyInTheTopologyAndItsBenchmark =
       noClasses()
           .that()
-          .resideOutsideOfPackage("..topology..")
+          .resideOutsideOfPackages("..topology..", "..benchmark..")
           .should()
           .dependOnClassesThat()
           .resideInAPackage("org.apache.kafka.streams..");

@@ -1,9 +1,13 @@
 package dev.smelt.agent.ablation;
 
+import dev.smelt.agent.compress.CompressOptions;
 import dev.smelt.agent.compress.Compressor;
 import dev.smelt.agent.compress.MemoryTensors;
 import dev.smelt.agent.compress.Progress;
 import dev.smelt.agent.compress.Recipe;
+import dev.smelt.agent.compress.Reduction;
+import dev.smelt.agent.compress.Refitting;
+import dev.smelt.agent.compress.WhitenedFactoring;
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.inference.ByteProgress;
 import dev.smelt.agent.inference.Measurement;
@@ -15,16 +19,24 @@ import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.agent.plan.Plan;
 import dev.smelt.agent.plan.Similarity;
 import dev.smelt.agent.plan.Strategy;
+import dev.smelt.agent.statistics.BlockMoments;
+import dev.smelt.agent.statistics.BlockRefit;
+import dev.smelt.agent.statistics.RefitRecording;
 import dev.smelt.agent.statistics.TrafficStatistics;
 import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.checkpoint.MoeBlock;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
 
 /**
  * What each strategy loses on the new traffic of a model, by memory budget and by the traffic that
@@ -32,9 +44,7 @@ import java.util.function.UnaryOperator;
  */
 public final class Ablation {
 
-  /** How much of the experts' memory is to go, in percent. */
-  private static final List<Integer> OFF = List.of(25, 50, 65, 80);
-
+  private static final int HALF = 50;
   private static final long SEED = 7;
 
   /**
@@ -43,9 +53,17 @@ public final class Ablation {
    * @param old domains that the model was compressed for once
    * @param recent domains that it serves now, and that all is evaluated on
    * @param bytes that are used of each half of each text
+   * @param strategies that are compared
+   * @param off how much of the experts' memory is to go, in percent
    */
   public record Setup(
-      Path checkpoint, Path traffic, List<String> old, List<String> recent, int bytes) {}
+      Path checkpoint,
+      Path traffic,
+      List<String> old,
+      List<String> recent,
+      int bytes,
+      List<Strategy> strategies,
+      List<Integer> off) {}
 
   /**
    * One compressed model.
@@ -74,6 +92,7 @@ public final class Ablation {
 
   private final Setup setup;
   private final Checkpoint checkpoint;
+  private final MoeModel model;
   private final List<byte[]> evaluated;
   private final AlignmentCache alignments = AlignmentCache.inMemory();
   private final Compute compute = Compute.cpu();
@@ -84,6 +103,7 @@ public final class Ablation {
       Setup setup, Checkpoint checkpoint, List<byte[]> evaluated, Consumer<Row> progress) {
     this.setup = setup;
     this.checkpoint = checkpoint;
+    this.model = MoeModel.load(checkpoint);
     this.evaluated = evaluated;
     this.progress = progress;
   }
@@ -107,16 +127,17 @@ public final class Ablation {
   }
 
   private Result run(Traffic old, Traffic recent) throws IOException {
-    MoeModel model = MoeModel.load(checkpoint);
     TrafficStatistics ofOld = old.statistics(model, checkpoint.blocks(), compute);
     TrafficStatistics ofRecent = recent.statistics(model, checkpoint.blocks(), compute);
     Measurement full = Measurement.of(model, evaluated, ByteProgress.NONE);
-    for (int off : OFF) {
-      for (Strategy strategy : Strategy.values()) {
+    for (int off : setup.off()) {
+      for (Strategy strategy : setup.strategies()) {
         measure(strategy, off, "old", ofOld);
         measure(strategy, off, "new", ofRecent);
       }
     }
+    recoveries("old", old, ofOld);
+    recoveries("new", recent, ofRecent);
     variants(ofRecent);
     return new Result(setup, full, List.copyOf(rows));
   }
@@ -124,42 +145,71 @@ public final class Ablation {
   /** What the paper's ingredients are worth, at half of the memory. */
   private void variants(TrafficStatistics statistics) throws IOException {
     Recipe.Choices standard = choices(Strategy.M_SMOE);
+    for (Alignment alignment : List.of(Alignment.NONE, Alignment.EXPERT_0)) {
+      measure(standard.with(alignment), "aligned to " + alignment, statistics, recipe -> recipe);
+    }
     measure(
-        new Recipe.Choices(
-            Strategy.M_SMOE, standard.similarity(), standard.budget(), Alignment.NONE),
-        "not aligned",
-        50,
-        "new",
-        statistics,
-        UnaryOperator.identity());
-    measure(
-        new Recipe.Choices(
-            Strategy.M_SMOE, standard.similarity(), standard.budget(), Alignment.EXPERT_0),
-        "aligned to expert 0",
-        50,
-        "new",
-        statistics,
-        UnaryOperator.identity());
-    measure(
-        new Recipe.Choices(
-            Strategy.M_SMOE, standard.similarity(), Budget.UNIFORM, standard.alignment()),
-        "same groups in each layer",
-        50,
-        "new",
-        statistics,
-        UnaryOperator.identity());
+        standard.with(Budget.UNIFORM), "same groups in each layer", statistics, recipe -> recipe);
     for (Similarity similarity :
         List.of(Similarity.CO_ACTIVATION, Similarity.ROUTER_WEIGHT, Similarity.WEIGHT)) {
-      measure(
-          new Recipe.Choices(Strategy.M_SMOE, similarity, standard.budget(), standard.alignment()),
-          "by " + similarity,
-          50,
-          "new",
-          statistics,
-          UnaryOperator.identity());
+      measure(standard.with(similarity), "by " + similarity, statistics, recipe -> recipe);
     }
-    measure(standard, "plain average", 50, "new", statistics, Ablation::plain);
-    measure(standard, "random groups", 50, "new", statistics, Ablation::random);
+    measure(standard, "plain average", statistics, changing(Ablation::plain));
+    measure(standard, "random groups", statistics, changing(Ablation::random));
+  }
+
+  private void measure(
+      Recipe.Choices choices,
+      String variant,
+      TrafficStatistics statistics,
+      UnaryOperator<Recipe> change)
+      throws IOException {
+    measure(choices, variant, HALF, "new", statistics, change);
+  }
+
+  /** What second moments do for merged and factored experts. */
+  private void recoveries(String traffic, Traffic texts, TrafficStatistics statistics)
+      throws IOException {
+    Function<MoeBlock, BlockMoments> moments = statistics.moments().orElseThrow();
+    for (int off : setup.off()) {
+      measure(
+          choices(Strategy.M_SMOE),
+          "refitted",
+          off,
+          traffic,
+          statistics,
+          recipe -> refitted(recipe, texts));
+      measure(
+          choices(Strategy.MC_SMOE),
+          "whitened",
+          off,
+          traffic,
+          statistics,
+          recipe -> reduced(recipe, new WhitenedFactoring(moments, bytes(off))));
+    }
+  }
+
+  private Recipe refitted(Recipe recipe, Traffic texts) {
+    try {
+      MemoryTensors merged = new MemoryTensors();
+      new Compressor(compute)
+          .compress(checkpoint, recipe.plan(), recipe.options(), merged, Progress.none());
+      RefitRecording recording = new RefitRecording(compute, checkpoint.blocks(), merged);
+      texts.run(model, recording);
+      Map<String, BlockRefit> byBlock =
+          recording.moments().stream()
+              .collect(Collectors.toMap(BlockRefit::block, Function.identity()));
+      return reduced(recipe, new Refitting(block -> byBlock.get(block.name())));
+    } catch (IOException impossible) {
+      throw new UncheckedIOException(impossible);
+    }
+  }
+
+  private static Recipe reduced(Recipe recipe, Reduction reduction) {
+    return new Recipe(
+        recipe.plan(),
+        new CompressOptions(
+            recipe.options().alignment(), recipe.options().alignments(), reduction));
   }
 
   private static Recipe.Choices choices(Strategy strategy) {
@@ -179,15 +229,14 @@ public final class Ablation {
       int off,
       String traffic,
       TrafficStatistics statistics,
-      UnaryOperator<LayerPlan> change)
+      UnaryOperator<Recipe> change)
       throws IOException {
     long began = System.nanoTime();
-    long bytes = Recipe.expertBytes(checkpoint) * (100 - off) / 100;
-    Recipe recipe = Recipe.forBytes(checkpoint, statistics, choices, alignments, bytes);
+    Recipe recipe =
+        change.apply(Recipe.forBytes(checkpoint, statistics, choices, alignments, bytes(off)));
     MemoryTensors experts = new MemoryTensors();
     new Compressor(compute)
-        .compress(
-            checkpoint, changed(recipe.plan(), change), recipe.options(), experts, Progress.none());
+        .compress(checkpoint, recipe.plan(), recipe.options(), experts, Progress.none());
     double seconds = (System.nanoTime() - began) / 1e9;
     Measurement measured =
         Measurement.of(MoeModel.load(checkpoint, experts), evaluated, ByteProgress.NONE);
@@ -205,14 +254,23 @@ public final class Ablation {
     progress.accept(row);
   }
 
-  private static Plan changed(Plan plan, UnaryOperator<LayerPlan> change) {
-    return new Plan(
-        plan.model(),
-        plan.strategy(),
-        plan.similarity(),
-        plan.budget(),
-        plan.averageGroups(),
-        plan.layers().stream().map(change).toList());
+  private long bytes(int off) {
+    return Recipe.expertBytes(checkpoint) * (100 - off) / 100;
+  }
+
+  private static UnaryOperator<Recipe> changing(UnaryOperator<LayerPlan> change) {
+    return recipe -> {
+      Plan plan = recipe.plan();
+      return new Recipe(
+          new Plan(
+              plan.model(),
+              plan.strategy(),
+              plan.similarity(),
+              plan.budget(),
+              plan.averageGroups(),
+              plan.layers().stream().map(change).toList()),
+          recipe.options());
+    };
   }
 
   private static LayerPlan plain(LayerPlan layer) {

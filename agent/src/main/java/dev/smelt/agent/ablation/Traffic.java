@@ -67,9 +67,7 @@ record Traffic(List<String> domains, List<byte[]> observed, List<byte[]> evaluat
         blocks.stream().map(block -> Usage.accumulator(block.experts(), block.topK())).toList();
     MomentsRecording moments = new MomentsRecording(compute, blocks);
     ForwardObserver observer = new StatisticsObserver(model, usage, moments);
-    for (byte[] text : observed) {
-      Evaluation.score(model, text, observer, bytes -> {});
-    }
+    run(model, observer);
     Map<String, Usage> byBlock = new HashMap<>();
     for (int layer = 0; layer < usage.size(); layer++) {
       byBlock.put(blocks.get(layer).name(), usage.get(layer).build());
@@ -78,6 +76,13 @@ record Traffic(List<String> domains, List<byte[]> observed, List<byte[]> evaluat
         moments.moments().stream()
             .collect(Collectors.toMap(BlockMoments::block, Function.identity()));
     return new TrafficStatistics(byBlock, Optional.of(block -> momentsByBlock.get(block.name())));
+  }
+
+  /** Runs a model on the first halves. */
+  void run(MoeModel model, ForwardObserver observer) {
+    for (byte[] text : observed) {
+      Evaluation.score(model, text, observer, bytes -> {});
+    }
   }
 
   private static final class StatisticsObserver implements ForwardObserver {

@@ -1,17 +1,22 @@
 package dev.smelt.agent.api;
 
 import dev.smelt.agent.config.ApiSettings;
+import dev.smelt.agent.config.ApiSettings.Token;
 import dev.smelt.agent.control.ModelControl;
-import io.netty.handler.codec.http.HttpResponseStatus;
+import dev.smelt.store.http.AccessControl;
+import dev.smelt.store.http.Caller;
+import dev.smelt.store.http.Caller.Role;
+import dev.smelt.store.http.Problem;
 import io.vertx.core.Future;
+import io.vertx.core.Handler;
 import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
 import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
-import io.vertx.ext.web.handler.HttpException;
 import java.net.BindException;
 import java.time.Duration;
 import java.util.LinkedHashMap;
@@ -19,8 +24,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * The API and the dashboard: what the loops know, what a person may ask of them, and what happens
@@ -31,7 +34,6 @@ import org.slf4j.LoggerFactory;
  */
 public final class AgentApi {
 
-  private static final Logger LOGGER = LoggerFactory.getLogger(AgentApi.class);
   private static final int READERS = 4;
   private static final int IDLE_SECONDS = 60;
 
@@ -92,13 +94,15 @@ public final class AgentApi {
     return server.close().eventually(reading::close);
   }
 
-  private Router router() {
-    Access access = new Access(settings.tokens());
+  Router router() {
+    AccessControl access = access(settings);
+    Handler<RoutingContext> reads = access.require(Role.VIEWER);
+    Handler<RoutingContext> acts = access.require(Role.OPERATOR);
     Router router = Router.router(vertx);
     router.route().failureHandler(AgentApi::failed);
     router.route().handler(this::measured);
     router.route().handler(new BrowserGuard(settings.tokens().isEmpty())::check);
-    router.route("/v1/*").handler(access::check);
+    router.route("/v1/*").handler(request -> (reading(request) ? reads : acts).handle(request));
     router.get("/v1/session").handler(request -> session(request, access));
     router.get("/v1/health").handler(this::health);
     router.get("/v1/events").handler(new EventStream(vertx, events, models, reading)::open);
@@ -106,12 +110,27 @@ public final class AgentApi {
     mounts.forEach(mount -> mount.accept(router));
     router
         .route("/v1/*")
-        .handler(request -> Problem.unknown("see /openapi.json for what there is").send(request));
+        .handler(request -> Problem.of(404, "see /openapi.json for what there is").send(request));
     new Dashboard(reading).mount(router);
     router
         .route()
-        .handler(request -> Problem.unknown("see /openapi.json for what there is").send(request));
+        .handler(request -> Problem.of(404, "see /openapi.json for what there is").send(request));
     return router;
+  }
+
+  /** Who may call: the holders of the configured tokens, or without any everybody here. */
+  static AccessControl access(ApiSettings settings) {
+    Map<String, Caller> tokens = new LinkedHashMap<>();
+    for (Token token : settings.tokens()) {
+      Role role = token.role() == ApiSettings.Role.OPERATOR ? Role.OPERATOR : Role.VIEWER;
+      tokens.put(token.secret(), new Caller(token.name(), role));
+    }
+    return tokens.isEmpty() ? AccessControl.local() : AccessControl.tokens(tokens);
+  }
+
+  private static boolean reading(RoutingContext request) {
+    HttpMethod method = request.request().method();
+    return method.equals(HttpMethod.GET) || method.equals(HttpMethod.HEAD);
   }
 
   private void measured(RoutingContext request) {
@@ -126,12 +145,12 @@ public final class AgentApi {
   }
 
   /** Who the caller is, so that a page can show only what they may do. */
-  private static void session(RoutingContext request, Access access) {
-    Access.Caller caller = Access.of(request);
+  private static void session(RoutingContext request, AccessControl access) {
+    Caller caller = AccessControl.caller(request);
     Map<String, Object> body = new LinkedHashMap<>();
     body.put("name", caller.name());
     body.put("role", caller.role());
-    body.put("tokensRequired", access.tokensRequired());
+    body.put("tokensRequired", access.needsToken());
     send(request, ApiJson.bytes(body));
   }
 
@@ -157,27 +176,12 @@ public final class AgentApi {
 
   private static void failed(RoutingContext request) {
     Throwable cause = request.failure();
-    if (request.response().ended() || request.response().headWritten()) {
-      request.response().reset();
-    } else if (cause instanceof BadRequest refusal) {
-      Problem.invalid(refusal.getMessage()).send(request);
-    } else if (request.statusCode() >= 400 && request.statusCode() < 500) {
-      new Problem(
-              request.statusCode(),
-              "http-" + request.statusCode(),
-              HttpResponseStatus.valueOf(request.statusCode()).reasonPhrase(),
-              cause instanceof HttpException http && http.getPayload() != null
-                  ? http.getPayload()
-                  : "see /openapi.json for what is served")
-          .send(request);
+    if (cause instanceof BadRequest refusal) {
+      Problem.of(400, refusal.getMessage()).send(request);
+    } else if (cause == null) {
+      Problem.of(request.statusCode(), "see /openapi.json for what is served").send(request);
     } else {
-      LOGGER
-          .atError()
-          .addKeyValue("method", request.request().method())
-          .addKeyValue("path", request.request().path())
-          .setCause(cause)
-          .log("request failed");
-      Problem.internal().send(request);
+      Problem.of(cause).send(request);
     }
   }
 

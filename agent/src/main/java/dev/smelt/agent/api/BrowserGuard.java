@@ -1,5 +1,6 @@
 package dev.smelt.agent.api;
 
+import dev.smelt.store.http.Problem;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.net.HostAndPort;
 import io.vertx.ext.web.RoutingContext;
@@ -34,16 +35,14 @@ final class BrowserGuard {
         .putHeader("Cross-Origin-Resource-Policy", "same-origin");
     HostAndPort authority = context.request().authority();
     if (authority == null) {
-      Problem.invalid("the request has no valid Host header").send(context);
+      Problem.of(400, "the request has no valid Host header").send(context);
     } else if (loopbackOnly && !LOOPBACK.contains(authority.host())) {
-      new Problem(
+      Problem.of(
               421,
-              "foreign-host",
-              "Asked under a foreign name",
               "this agent answers on this machine only; use http://127.0.0.1 or http://localhost")
           .send(context);
     } else if (fromForeignPage(context.request(), authority)) {
-      Problem.forbidden("requests from pages of other sites are not served").send(context);
+      Problem.of(403, "requests from pages of other sites are not served").send(context);
     } else {
       context.next();
     }

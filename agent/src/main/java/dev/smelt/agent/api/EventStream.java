@@ -2,6 +2,7 @@ package dev.smelt.agent.api;
 
 import dev.smelt.agent.control.Journal;
 import dev.smelt.agent.control.ModelControl;
+import dev.smelt.store.http.Problem;
 import io.vertx.core.Context;
 import io.vertx.core.Vertx;
 import io.vertx.core.WorkerExecutor;
@@ -45,7 +46,7 @@ final class EventStream {
 
   void open(RoutingContext request) {
     if (events.watching() >= MOST_WATCHERS) {
-      Problem.overloaded("more than " + MOST_WATCHERS + " watch already; close a dashboard")
+      Problem.of(503, "more than " + MOST_WATCHERS + " watch already; close a dashboard")
           .send(request);
       return;
     }

@@ -80,18 +80,18 @@ public final class Metrics implements AutoCloseable {
     status(SmeltMeter.DRIFT_THRESHOLD, tags, model, drift(Evidence.Drift::threshold));
     status(SmeltMeter.BREACHED_WINDOWS, tags, model, LoopStatus::breachedWindows);
     status(SmeltMeter.PROFILE_TOKENS, tags, model, LoopStatus::profileTokens);
-    status(SmeltMeter.STATE_AGE, tags, model, status -> age(status.state().since()));
+    gauge(SmeltMeter.STATE_AGE, tags, model, control -> age(control.state().since()));
     status(SmeltMeter.SERVED_IN_STEP, tags, model, Metrics::inStep);
     status(SmeltMeter.EXPERT_BYTES, tags.and("form", "full"), model, LoopStatus::fullExpertBytes);
     status(
         SmeltMeter.EXPERT_BYTES, tags.and("form", "active"), model, LoopStatus::activeExpertBytes);
     STATES.forEach(
         (type, name) ->
-            status(
+            gauge(
                 SmeltMeter.STATE,
                 tags.and("state", name),
                 model,
-                status -> type.isInstance(status.state()) ? 1 : 0));
+                control -> type.isInstance(control.state()) ? 1 : 0));
     gauge(SmeltMeter.WINDOW_END_AGE, tags, model, Metrics.this::windowAge);
     OUTCOMES.forEach(outcome -> activation(model.model(), outcome));
     FunctionCounter.builder(

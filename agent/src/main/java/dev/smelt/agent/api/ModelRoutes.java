@@ -4,6 +4,8 @@ import dev.smelt.agent.control.ModelControl;
 import dev.smelt.agent.control.ModelControl.Outcome;
 import dev.smelt.agent.control.ModelControl.Request;
 import dev.smelt.agent.control.Signal;
+import dev.smelt.store.http.AccessControl;
+import dev.smelt.store.http.Problem;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
@@ -141,7 +143,7 @@ final class ModelRoutes {
               Buffer bytes = request.body().buffer();
               OperatorRequest body =
                   OperatorRequest.parse(bytes == null ? new byte[0] : bytes.getBytes());
-              Request by = new Request(Access.of(request).name(), body.why());
+              Request by = new Request(AccessControl.caller(request).name(), body.why());
               outcome(() -> action.of(model, body, by))
                   .onSuccess(outcome -> tell(request, outcome))
                   .onFailure(request::fail);
@@ -173,9 +175,9 @@ final class ModelRoutes {
     } else if (outcome.get() instanceof Outcome.Done done) {
       tell(request, 200, "done", done.message());
     } else if (outcome.get() instanceof Outcome.Refused refused) {
-      Problem.refused(refused.message()).send(request);
+      Problem.of(409, refused.message()).send(request);
     } else {
-      Problem.uncertain(outcome.get().message()).send(request);
+      Problem.of(502, outcome.get().message()).send(request);
     }
   }
 
@@ -194,16 +196,15 @@ final class ModelRoutes {
   private static void jsonOnly(RoutingContext request) {
     String type = request.request().getHeader("Content-Type");
     if (type == null || !type.split(";", 2)[0].strip().equalsIgnoreCase("application/json")) {
-      new Problem(
-              415, "not-json", "JSON is needed", "send the body with Content-Type application/json")
-          .send(request);
+      Problem.of(415, "send the body as JSON, with Content-Type application/json").send(request);
     } else {
       request.next();
     }
   }
 
   private void unknownModel(RoutingContext request) {
-    Problem.unknown(
+    Problem.of(
+            404,
             "no model is called '"
                 + request.pathParam("model")
                 + "'; this agent looks after "

@@ -82,11 +82,20 @@ public enum SmeltMeter {
   TAP_ANSWERS("smelt_tap_answers", Form.COUNTER, "Answers whose routing decisions were decoded"),
   TAP_TOKENS("smelt_tap_tokens", Form.COUNTER, "Tokens whose routing decisions were decoded"),
   TAP_ROWS_DROPPED(
-      "smelt_tap_rows_dropped", Form.COUNTER, "Routing decisions dropped because the tap was full"),
+      "smelt_tap_rows_dropped", Form.COUNTER, "Rows left out since they name an expert twice"),
   TAP_FAULTS("smelt_tap_faults", Form.COUNTER, "Answers that could not be decoded", "reason"),
   TAP_RESTING(
       "smelt_tap_resting", Form.GAUGE, "1 while the tap rests after faults and asks nothing"),
   TAP_WAITING("smelt_tap_waiting", Form.GAUGE, "Answers that wait to be decoded"),
+  INGEST_BODIES(
+      "smelt_ingest_bodies",
+      Form.COUNTER,
+      "Posts of engine-side hooks and replays, by outcome: taken, refused or busy",
+      "outcome"),
+  INGEST_TOKENS(
+      "smelt_ingest_tokens",
+      Form.COUNTER,
+      "Tokens whose routing engine-side hooks and replays have posted"),
   USAGE_RECORDS("smelt_usage_records", Form.COUNTER, "Usage records sent to Kafka"),
   USAGE_RECORDS_DROPPED(
       "smelt_usage_records_dropped", Form.COUNTER, "Usage records that were not sent", "reason");

@@ -2,6 +2,7 @@ package dev.smelt.agent.cli;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.smelt.agent.ablation.Ablation;
+import dev.smelt.agent.plan.Strategy;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -62,6 +63,21 @@ final class AblateCommand implements Callable<Integer> {
       description = "Bytes of each half of each text that are used; ${DEFAULT-VALUE} by default.")
   private int bytes;
 
+  @Option(
+      names = "--strategy",
+      split = ",",
+      paramLabel = "NAME",
+      description = "Strategies that are compared; all by default.")
+  private List<String> strategies = List.of();
+
+  @Option(
+      names = "--off",
+      split = ",",
+      defaultValue = "25,50,65,80",
+      paramLabel = "PERCENT",
+      description = "How much of the experts' memory is to go; ${DEFAULT-VALUE} by default.")
+  private List<Integer> off;
+
   @Option(names = "--json", description = "Print the result as JSON.")
   private boolean json;
 
@@ -81,7 +97,11 @@ final class AblateCommand implements Callable<Integer> {
             traffic,
             old.isEmpty() ? domains.subList(0, half) : old,
             recent.isEmpty() ? domains.subList(half, domains.size()) : recent,
-            bytes);
+            bytes,
+            strategies.isEmpty()
+                ? List.of(Strategy.values())
+                : strategies.stream().map(Strategy::named).toList(),
+            off);
     PrintWriter out = spec.commandLine().getOut();
     Ablation.Result result =
         Ablation.run(

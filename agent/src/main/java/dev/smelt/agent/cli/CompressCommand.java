@@ -196,7 +196,7 @@ final class CompressCommand implements Callable<Integer> {
   }
 
   private Recipe recipe(Checkpoint opened) {
-    AlignmentCache alignments = AlignmentCache.inMemory();
+    AlignmentCache alignments = AlignmentCache.beside(opened);
     Alignment alignment = Alignment.named(align);
     if (budgetBytes != null) {
       return Recipe.forBytes(

@@ -25,10 +25,14 @@ import picocli.CommandLine.Spec;
     subcommands = {
       HelpCommand.class,
       AblateCommand.class,
+      BenchCommand.class,
       CompressCommand.class,
       DriftCommand.class,
       EvaluateCommand.class,
+      InspectCommand.class,
       PlanCommand.class,
+      ReplayCommand.class,
+      StoreCommand.class,
       TraceCommand.class,
       UpCommand.class
     })

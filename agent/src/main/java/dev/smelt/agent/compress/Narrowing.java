@@ -15,23 +15,32 @@ import java.util.function.Function;
 
 /**
  * Each expert keeps the hidden neurons that its traffic needs most, and its down projection is
- * fitted again to those. All neurons of the model compete for the memory, so that experts and
- * layers that matter more to the traffic stay wider.
+ * fitted again to those. All neurons of the model compete for half of the memory, so that experts
+ * and layers that matter more to the traffic stay wider; the other half is shared evenly, because
+ * the next traffic is never quite the last one. What a neuron is worth is its share of the energy
+ * of its layer's output.
  *
  * @param moments of each block's experts
  * @param bytes that all experts together may take
  */
 public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) implements Reduction {
 
+  /** Share of the memory that all experts get evenly. */
+  private static final double EVEN = 0.5;
+
   private record Key(String block, int group) {}
 
-  /** The next neuron of an expert, and what a byte spent on it gains. */
+  /** The next neuron of an expert, and what a byte spent on it gains of the layer's energy. */
   private record Offer(double gainPerByte, Key key) {}
 
-  private record Choice(NeuronRanking ranking, long neuronBytes) {
+  private record Choice(NeuronRanking ranking, long neuronBytes, double layerEnergy) {
+
+    long bytes() {
+      return neuronBytes * ranking.order().length;
+    }
 
     Offer offer(Key key, int kept) {
-      return new Offer(ranking.gains()[kept] / neuronBytes, key);
+      return new Offer(ranking.gains()[kept] / (neuronBytes * layerEnergy), key);
     }
   }
 
@@ -45,10 +54,12 @@ public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) im
       List<ActivationFit> fits = new ArrayList<>();
       groups.each(block, (group, merged) -> fits.add(fit(groups, block, ofBlock, group, merged)));
       List<NeuronRanking> rankings = fits.parallelStream().map(NeuronRanking::of).toList();
+      double layerEnergy =
+          rankings.stream().flatMapToDouble(ranking -> Arrays.stream(ranking.gains())).sum();
       for (int group = 0; group < rankings.size(); group++) {
         Key key = new Key(block.name(), group);
         keys.add(key);
-        choices.put(key, new Choice(rankings.get(group), neuronBytes));
+        choices.put(key, new Choice(rankings.get(group), neuronBytes, layerEnergy));
       }
     }
     Map<Key, Integer> widths = widths(choices, keys);
@@ -93,13 +104,16 @@ public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) im
     Map<Key, Integer> widths = new HashMap<>();
     PriorityQueue<Offer> offers =
         new PriorityQueue<>(Comparator.comparingDouble(Offer::gainPerByte).reversed());
+    double evenly = EVEN * bytes / choices.values().stream().mapToLong(Choice::bytes).sum();
     long left = bytes;
     for (Key key : keys) {
       Choice choice = choices.get(key);
-      widths.put(key, 1);
-      left -= choice.neuronBytes();
-      if (choice.ranking().order().length > 1) {
-        offers.add(choice.offer(key, 1));
+      int width = choice.ranking().order().length;
+      int kept = (int) Math.min(width, Math.max(1, evenly * width));
+      widths.put(key, kept);
+      left -= kept * choice.neuronBytes();
+      if (kept < width) {
+        offers.add(choice.offer(key, kept));
       }
     }
     if (left < 0) {

@@ -1,6 +1,7 @@
 package dev.smelt.agent.compress;
 
 import java.util.Arrays;
+import java.util.stream.IntStream;
 
 /**
  * In which order an expert's hidden neurons are worth keeping when the down projection is fitted
@@ -21,75 +22,99 @@ record NeuronRanking(int[] order, double[] gains) {
     return new Ranker(fit).rank();
   }
 
-  /** Pivoted Cholesky in place: R and P shrink with every neuron that is taken. */
+  /**
+   * Pivoted Cholesky in place: R and P shrink with every neuron that is taken, whose row and column
+   * the last one's replace.
+   */
   private static final class Ranker {
     private final int outputs;
     private final int width;
     private final double[] remainder;
     private final double[] effect;
-    private final boolean[] taken;
+    private final int[] neuronAt;
+    private int left;
 
     Ranker(ActivationFit fit) {
       outputs = fit.cross().rows();
       width = fit.cross().cols();
       remainder = doubles(fit.moment().values());
       effect = doubles(fit.cross().values());
-      taken = new boolean[width];
+      neuronAt = IntStream.range(0, width).toArray();
+      left = width;
     }
 
     NeuronRanking rank() {
       int[] order = new int[width];
       double[] gains = new double[width];
       double[] scores = new double[width];
+      double[] column = new double[width];
       for (int step = 0; step < width; step++) {
         score(scores);
-        int best = -1;
-        for (int j = 0; j < width; j++) {
-          if (!taken[j] && (best < 0 || scores[j] > scores[best])) {
+        int best = 0;
+        for (int j = 1; j < left; j++) {
+          if (scores[j] > scores[best]) {
             best = j;
           }
         }
-        order[step] = best;
+        order[step] = neuronAt[best];
         gains[step] = scores[best];
-        taken[best] = true;
-        if (step < width - 1) {
-          eliminate(best);
-        }
+        moveToEnd(best);
+        eliminateLast(column);
       }
       return new NeuronRanking(order, gains);
     }
 
     private void score(double[] scores) {
-      Arrays.fill(scores, 0);
+      Arrays.fill(scores, 0, left, 0);
       for (int i = 0; i < outputs; i++) {
         int at = i * width;
-        for (int j = 0; j < width; j++) {
+        for (int j = 0; j < left; j++) {
           scores[j] += effect[at + j] * effect[at + j];
         }
       }
-      for (int j = 0; j < width; j++) {
+      for (int j = 0; j < left; j++) {
         scores[j] /= Math.max(remainder[j * width + j], Double.MIN_NORMAL);
       }
     }
 
-    private void eliminate(int pivot) {
-      double root = Math.sqrt(Math.max(remainder[pivot * width + pivot], Double.MIN_NORMAL));
-      double[] column = new double[width];
-      for (int j = 0; j < width; j++) {
-        column[j] = remainder[pivot * width + j] / root;
+    private void moveToEnd(int neuron) {
+      int last = left - 1;
+      for (int k = 0; k < left; k++) {
+        swap(remainder, neuron * width + k, last * width + k);
       }
-      for (int i = 0; i < width; i++) {
+      for (int k = 0; k < left; k++) {
+        swap(remainder, k * width + neuron, k * width + last);
+      }
+      for (int i = 0; i < outputs; i++) {
+        swap(effect, i * width + neuron, i * width + last);
+      }
+      neuronAt[neuron] = neuronAt[last];
+    }
+
+    private void eliminateLast(double[] column) {
+      int last = --left;
+      double root = Math.sqrt(Math.max(remainder[last * width + last], Double.MIN_NORMAL));
+      for (int j = 0; j < left; j++) {
+        column[j] = remainder[last * width + j] / root;
+      }
+      for (int i = 0; i < left; i++) {
         subtract(column[i], column, remainder, i * width);
       }
       for (int i = 0; i < outputs; i++) {
-        subtract(effect[i * width + pivot] / root, column, effect, i * width);
+        subtract(effect[i * width + last] / root, column, effect, i * width);
       }
     }
 
     private void subtract(double factor, double[] column, double[] from, int at) {
-      for (int j = 0; j < width; j++) {
+      for (int j = 0; j < left; j++) {
         from[at + j] -= factor * column[j];
       }
+    }
+
+    private static void swap(double[] values, int first, int second) {
+      double value = values[first];
+      values[first] = values[second];
+      values[second] = value;
     }
 
     private static double[] doubles(float[] values) {

@@ -32,7 +32,20 @@ public record Recipe(Plan plan, CompressOptions options) {
    * @param alignment what members are aligned to
    */
   public record Choices(
-      Strategy strategy, Similarity similarity, Budget budget, Alignment alignment) {}
+      Strategy strategy, Similarity similarity, Budget budget, Alignment alignment) {
+
+    public Choices with(Similarity other) {
+      return new Choices(strategy, other, budget, alignment);
+    }
+
+    public Choices with(Budget other) {
+      return new Choices(strategy, similarity, other, alignment);
+    }
+
+    public Choices with(Alignment other) {
+      return new Choices(strategy, similarity, budget, other);
+    }
+  }
 
   /**
    * The recipe that fits all experts into a memory budget.

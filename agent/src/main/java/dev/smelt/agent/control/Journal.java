@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.datatype.jsr310.JavaTimeModule;
 import java.io.BufferedReader;
+import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
@@ -67,7 +68,7 @@ public final class Journal implements AutoCloseable {
   private final Path file;
   private final Consumer<Entry> listener;
   private final Deque<Entry> newest = new ArrayDeque<>();
-  private FileChannel channel;
+  private FileOutputStream out;
   private @Nullable Entry lastDecision;
 
   private Journal(Path file, Consumer<Entry> listener) throws IOException {
@@ -75,7 +76,7 @@ public final class Journal implements AutoCloseable {
     this.listener = listener;
     Files.createDirectories(file.getParent());
     readBack();
-    this.channel = append(file);
+    this.out = append(file);
   }
 
   /**
@@ -100,9 +101,9 @@ public final class Journal implements AutoCloseable {
     }
     try {
       byte[] line = (JSON.writeValueAsString(entry) + "\n").getBytes(StandardCharsets.UTF_8);
-      channel.write(java.nio.ByteBuffer.wrap(line));
-      channel.force(false);
-      if (channel.size() > LARGEST) {
+      out.write(line);
+      out.getFD().sync();
+      if (Files.size(file) > LARGEST) {
         rotate();
       }
     } catch (IOException e) {
@@ -121,7 +122,7 @@ public final class Journal implements AutoCloseable {
 
   @Override
   public synchronized void close() throws IOException {
-    channel.close();
+    out.close();
   }
 
   private void remember(Entry entry) {
@@ -152,16 +153,16 @@ public final class Journal implements AutoCloseable {
   }
 
   private void rotate() throws IOException {
-    channel.close();
+    out.close();
     Files.move(
         file,
         file.resolveSibling("journal.1.jsonl"),
         java.nio.file.StandardCopyOption.REPLACE_EXISTING);
-    channel = append(file);
+    out = append(file);
   }
 
-  private static FileChannel append(Path file) throws IOException {
-    return FileChannel.open(
-        file, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.APPEND);
+  /** Not a channel: an interrupt of the writing thread would close it for good. */
+  private static FileOutputStream append(Path file) throws IOException {
+    return new FileOutputStream(file.toFile(), /* append= */ true);
   }
 }

@@ -1,5 +1,6 @@
 package dev.smelt.agent.merge;
 
+import dev.smelt.store.checkpoint.Checkpoint;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
@@ -16,6 +17,20 @@ public interface AlignmentCache {
   Optional<int[]> find(Pair pair);
 
   void keep(Pair pair, int[] permutation);
+
+  /**
+   * A cache beside a checkpoint, in {@code .smelt/alignments} of its folder, that lives as long as
+   * the checkpoint stays the same.
+   */
+  static AlignmentCache beside(Checkpoint checkpoint) {
+    String digest = checkpoint.digest();
+    return new AlignmentFolder(
+        checkpoint
+            .directory()
+            .resolve(".smelt")
+            .resolve("alignments")
+            .resolve(digest.substring(digest.indexOf(':') + 1)));
+  }
 
   /** A cache that lives as long as the process. */
   static AlignmentCache inMemory() {

@@ -59,6 +59,7 @@ public final class GroupMerger {
     AlignmentCache.Pair pair = new AlignmentCache.Pair(block.name(), to.index, member);
     return cache
         .find(pair)
+        .filter(permutation -> permutation.length == expert.width())
         .orElseGet(
             () -> {
               int[] permutation = aligner.permutation(to.weights(), expert);

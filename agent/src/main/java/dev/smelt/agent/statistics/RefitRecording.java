@@ -12,11 +12,13 @@ import dev.smelt.store.checkpoint.Role;
 import dev.smelt.store.checkpoint.TensorSource;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Watches a model run with its original experts and adds up what the merged ones would need to make
- * the same outputs. It takes {@code 4 (F² + d F)} bytes per group, however many tokens pass. For
+ * the same outputs. It takes {@code 4 (F² + 3 d F)} bytes per group, however many tokens pass. For
  * one thread at a time.
  */
 public final class RefitRecording implements ForwardObserver {
@@ -24,7 +26,11 @@ public final class RefitRecording implements ForwardObserver {
   private final Compute compute;
   private final List<MoeBlock> blocks;
   private final CompactExperts merged;
+  private final Map<String, int[]> maps = new HashMap<>();
+  private final Map<Key, Matrix> weights = new HashMap<>();
   private final List<List<GroupMoments>> sums = new ArrayList<>();
+
+  private record Key(String block, int group, Role role) {}
 
   /**
    * @param blocks of the original model, in layer order
@@ -40,6 +46,7 @@ public final class RefitRecording implements ForwardObserver {
         throw new StatisticsException(
             block.name() + ": a refit is possible for experts gated by SiLU only");
       }
+      maps.put(block.name(), this.merged.map(block));
       List<GroupMoments> groups = new ArrayList<>();
       for (int group = 0; group < this.merged.groups(block); group++) {
         groups.add(GroupMoments.zero(block.hidden(), block.width()));
@@ -51,7 +58,7 @@ public final class RefitRecording implements ForwardObserver {
   @Override
   public void calculated(ExpertBatch batch) {
     MoeBlock block = blocks.get(batch.layer());
-    int group = merged.map(block)[batch.expert()];
+    int group = maps.get(block.name())[batch.expert()];
     if (group < 0) {
       return;
     }
@@ -81,7 +88,9 @@ public final class RefitRecording implements ForwardObserver {
   }
 
   private Matrix weight(MoeBlock block, int group, Role role) {
-    return new Matrix(block.width(), block.hidden(), merged.weight(block, group, role));
+    return weights.computeIfAbsent(
+        new Key(block.name(), group, role),
+        key -> new Matrix(block.width(), block.hidden(), merged.weight(block, group, role)));
   }
 
   private static Matrix leading(float[] values, int rows, int cols) {

@@ -21,11 +21,13 @@ import java.util.Map;
  */
 public final class RoutingTrace {
 
-  private static final String SELECTED = ".selected_experts";
+  /** Ends the name of the tensor that every traced block has. */
+  public static final String SELECTED = ".selected_experts";
+
   private static final String WEIGHTS = ".routing_weights";
   private static final String LOGITS = ".router_logits";
   private static final String NORMS = ".output_norms";
-  private static final String REQUESTS = "requests";
+  static final String REQUESTS = "requests";
 
   private RoutingTrace() {}
 
@@ -40,34 +42,41 @@ public final class RoutingTrace {
     for (Path path : files) {
       try (SafetensorsFile file = SafetensorsFile.open(path)) {
         for (MoeBlock block : blocks) {
-          usage.merge(block.name(), read(file, block), Usage::plus);
+          usage.merge(
+              block.name(), read(file, block.name(), block.experts(), block.topK()), Usage::plus);
         }
       }
     }
     return usage;
   }
 
-  private static Usage read(SafetensorsFile file, MoeBlock block) {
-    String selected = block.name() + SELECTED;
+  /**
+   * The usage of one block in one file.
+   *
+   * @param block its name
+   * @throws StatisticsException if the file lacks the block or does not fit it
+   */
+  public static Usage read(SafetensorsFile file, String block, int experts, int topK) {
+    String selected = block + SELECTED;
     if (!file.tensors().containsKey(selected)) {
       throw new StatisticsException(
           "%s: has no %s; is it a trace of another model?".formatted(file.path(), selected));
     }
     TensorInfo ids = file.tensor(selected);
-    int tokens = rows(file, ids, block.topK());
-    Accumulator accumulator = Usage.accumulator(block.experts(), block.topK());
+    int tokens = rows(file, ids, topK);
+    Accumulator accumulator = Usage.accumulator(experts, topK);
     int[] chosen = file.ints(selected);
     try {
-      if (has(file, block, WEIGHTS, tokens, block.topK())) {
-        accumulator.add(chosen, file.floats(block.name() + WEIGHTS), tokens);
+      if (has(file, block, WEIGHTS, tokens, topK)) {
+        accumulator.add(chosen, file.floats(block + WEIGHTS), tokens);
       } else {
         accumulator.add(chosen, tokens);
       }
-      if (has(file, block, NORMS, tokens, block.topK())) {
-        accumulator.addOutputNorms(chosen, file.floats(block.name() + NORMS), tokens);
+      if (has(file, block, NORMS, tokens, topK)) {
+        accumulator.addOutputNorms(chosen, file.floats(block + NORMS), tokens);
       }
-      if (has(file, block, LOGITS, tokens, block.experts())) {
-        accumulator.addLogits(file.floats(block.name() + LOGITS), tokens);
+      if (has(file, block, LOGITS, tokens, experts)) {
+        accumulator.addLogits(file.floats(block + LOGITS), tokens);
       }
     } catch (InvalidDecisionException invalid) {
       throw new StatisticsException(
@@ -77,8 +86,8 @@ public final class RoutingTrace {
   }
 
   private static boolean has(
-      SafetensorsFile file, MoeBlock block, String suffix, int tokens, int columns) {
-    TensorInfo found = file.tensors().get(block.name() + suffix);
+      SafetensorsFile file, String block, String suffix, int tokens, int columns) {
+    TensorInfo found = file.tensors().get(block + suffix);
     if (found == null) {
       return false;
     }
@@ -99,7 +108,7 @@ public final class RoutingTrace {
     return Math.toIntExact(tensor.shape().get(0));
   }
 
-  private static long requests(SafetensorsFile file) {
+  static long requests(SafetensorsFile file) {
     String requests = file.metadata().getOrDefault(REQUESTS, "0");
     try {
       return Long.parseLong(requests);

@@ -2,7 +2,6 @@ package dev.smelt.agent.swap;
 
 import dev.smelt.agent.swap.SwapResult.Kept;
 import dev.smelt.agent.swap.SwapResult.Served;
-import dev.smelt.agent.swap.SwapResult.Unknown;
 import dev.smelt.agent.tap.Engines;
 import java.io.IOException;
 import java.net.URI;
@@ -23,8 +22,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Failure semantics: until the requests are shifted, the old engine serves untouched and the new
  * one is stopped again: kept. After that the new one serves: served, even where the old one could
- * not be drained or stopped, which is logged. After an interruption, the engine that the proxy
- * sends to is kept and the other one is stopped.
+ * not be drained or stopped, which is logged. What an interrupted swap left in the other place is
+ * stopped before another engine is started there.
  */
 public final class BlueGreenDriver implements SwapDriver {
 
@@ -50,6 +49,7 @@ public final class BlueGreenDriver implements SwapDriver {
   public SwapResult swap(Serving target, Serving previous) {
     URI old = engines.current().get(0);
     URI fresh = other(old);
+    launcher.clear(fresh, target);
     Outcome started = launcher.start(fresh, target);
     Outcome healthy = started instanceof Outcome.Done ? untilHealthy(fresh) : started;
     if (!(healthy instanceof Outcome.Done)) {
@@ -78,20 +78,6 @@ public final class BlueGreenDriver implements SwapDriver {
     if (!isHealthy(configured) && isHealthy(other(configured))) {
       engines.shift(List.of(other(configured)));
     }
-  }
-
-  @Override
-  public SwapResult settle(Serving target, Serving previous) {
-    adopt();
-    URI serving = engines.current().get(0);
-    if (!isHealthy(serving)) {
-      return new Unknown(
-          "a swap to %s was interrupted and %s is not healthy; start an engine there"
-              .formatted(target.version(), serving));
-    }
-    stop(other(serving), target);
-    return new Kept(
-        previous.snapshot(), "the swap to %s was interrupted".formatted(target.version()));
   }
 
   private URI other(URI place) {

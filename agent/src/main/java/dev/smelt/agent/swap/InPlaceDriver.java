@@ -63,23 +63,6 @@ public final class InPlaceDriver implements SwapDriver {
         : restored(previous, "loading %s failed: %s".formatted(target.version(), loaded.problem()));
   }
 
-  @Override
-  public SwapResult settle(Serving target, Serving previous) {
-    if (arrived(target)) {
-      return resumed(new Served(target.snapshot()));
-    }
-    Outcome ready = protocol.ready();
-    if (!(ready instanceof Outcome.Done)) {
-      return new Unknown(
-          "a swap to %s was interrupted, and now: %s".formatted(target.version(), ready.problem()));
-    }
-    Outcome paused = protocol.pause();
-    String reason = "the swap to %s was interrupted".formatted(target.version());
-    return paused instanceof Outcome.Done
-        ? restored(previous, reason)
-        : new Unknown(reason + ", and pausing failed: " + paused.problem());
-  }
-
   private boolean arrived(Serving weights) {
     return protocol.version().equals(Optional.of(weights.version()));
   }

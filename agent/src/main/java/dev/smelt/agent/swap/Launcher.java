@@ -45,6 +45,13 @@ final class Launcher {
         : new Outcome.Failed("the start command ended with status " + process.exitValue());
   }
 
+  /** Stops what an earlier swap may have left at a place; there usually is nothing. */
+  void clear(URI place, Serving serving) {
+    if (running.containsKey(place) || !settings.stop().isEmpty()) {
+      stop(place, serving);
+    }
+  }
+
   Outcome stop(URI place, Serving serving) {
     Process process = running.remove(place);
     if (settings.stop().isEmpty()) {

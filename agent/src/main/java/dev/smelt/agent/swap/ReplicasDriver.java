@@ -42,30 +42,6 @@ public final class ReplicasDriver implements SwapDriver {
     return new Served(target.snapshot());
   }
 
-  @Override
-  public SwapResult settle(Serving target, Serving previous) {
-    List<String> arrived = new ArrayList<>();
-    List<String> problems = new ArrayList<>();
-    String reason = "";
-    for (Map.Entry<String, SwapDriver> replica : replicas.entrySet()) {
-      SwapResult result = replica.getValue().settle(target, previous);
-      if (result instanceof Served) {
-        arrived.add(replica.getKey());
-      } else if (result instanceof Kept kept) {
-        reason = replica.getKey() + ": " + kept.reason();
-      } else if (result instanceof Unknown unknown) {
-        problems.add(replica.getKey() + ": " + unknown.reason());
-      }
-    }
-    if (arrived.size() == replicas.size()) {
-      return new Served(target.snapshot());
-    }
-    problems.addAll(takeBack(arrived, target, previous));
-    return problems.isEmpty()
-        ? new Kept(previous.snapshot(), reason)
-        : new Unknown(String.join("; ", problems));
-  }
-
   private SwapResult takenBack(
       String failed, SwapResult result, List<String> swapped, Serving target, Serving previous) {
     List<String> problems = takeBack(swapped, target, previous);

@@ -41,11 +41,6 @@ public final class StorePullDriver implements SwapDriver {
     return new Served(target.snapshot());
   }
 
-  @Override
-  public SwapResult settle(Serving target, Serving previous) {
-    return swap(target, previous);
-  }
-
   private SwapResult notArrived(Optional<String> version, Serving target, Serving previous) {
     String reason =
         "the engine did not follow the store to %s within %s"

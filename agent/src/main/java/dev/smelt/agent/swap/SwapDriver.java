@@ -5,7 +5,9 @@ package dev.smelt.agent.swap;
  *
  * <p>Failure semantics: a swap ends with the engine serving either the target or the previous
  * weights and the result saying which, or with {@link SwapResult.Unknown}, after which nothing may
- * be assumed and nothing is cleaned up. Failures of the engine are results and not exceptions.
+ * be assumed and nothing is cleaned up. Failures of the engine are results and not exceptions. A
+ * swap that the end of the agent interrupted is put right by the next one, whatever state the
+ * engine was left in: an agent that starts swaps to what should be served.
  */
 public interface SwapDriver {
 
@@ -17,10 +19,4 @@ public interface SwapDriver {
    * @param previous what is served now, to return to
    */
   SwapResult swap(Serving target, Serving previous);
-
-  /**
-   * Finds out what became of a swap that was interrupted by the end of the agent, and ends it: at
-   * the target if the engine is known to have arrived there, else at the previous weights.
-   */
-  SwapResult settle(Serving target, Serving previous);
 }

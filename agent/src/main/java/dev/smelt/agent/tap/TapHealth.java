@@ -10,12 +10,13 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.concurrent.atomic.LongAdder;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * Decides from what came back whether the engine is still to be asked for routed experts. Safe for
- * use by several threads.
+ * use by several threads. Its own counts are those of one proxy; the metrics add up all of them.
  */
 final class TapHealth {
 
@@ -25,9 +26,12 @@ final class TapHealth {
   private final Duration rest;
   private final Clock clock;
   private final Map<TapFault, Counter> faults = new EnumMap<>(TapFault.class);
+  private final Map<TapFault, LongAdder> ownFaults = new EnumMap<>(TapFault.class);
   private final Counter answers;
   private final Counter tokens;
   private final Counter droppedRows;
+  private final LongAdder ownAnswers = new LongAdder();
+  private final LongAdder ownTokens = new LongAdder();
   private volatile State state = new Waiting();
   private int faultsInARow;
 
@@ -37,6 +41,7 @@ final class TapHealth {
     this.clock = clock;
     for (TapFault fault : TapFault.values()) {
       faults.put(fault, metrics.counter("smelt_tap_faults", "reason", fault.label()));
+      ownFaults.put(fault, new LongAdder());
     }
     answers = metrics.counter("smelt_tap_answers");
     tokens = metrics.counter("smelt_tap_tokens");
@@ -51,7 +56,9 @@ final class TapHealth {
 
   synchronized void used(int usedTokens, int rowsLeftOut) {
     answers.increment();
+    ownAnswers.increment();
     tokens.increment(usedTokens);
+    ownTokens.add(usedTokens);
     droppedRows.increment(rowsLeftOut);
     faultsInARow = 0;
     if (state instanceof Resting) {
@@ -62,7 +69,7 @@ final class TapHealth {
 
   /** An answer that could not be used; the tap rests after several in a row. */
   synchronized void failed(TapFault fault, String detail) {
-    faults.get(fault).increment();
+    count(fault);
     faultsInARow++;
     if (faultsInARow >= faultsBeforeRest) {
       startRest(fault, detail);
@@ -71,14 +78,19 @@ final class TapHealth {
 
   /** The engine refused to be asked; the tap rests at once, since each try costs a request. */
   synchronized void refused(String detail) {
-    faults.get(TapFault.REJECTED).increment();
+    count(TapFault.REJECTED);
     faultsInARow = faultsBeforeRest;
     startRest(TapFault.REJECTED, detail);
   }
 
   /** Something was lost that says nothing about the engine. */
   void lost(TapFault fault) {
+    count(fault);
+  }
+
+  private void count(TapFault fault) {
     faults.get(fault).increment();
+    ownFaults.get(fault).increment();
   }
 
   private void startRest(TapFault fault, String detail) {
@@ -94,12 +106,12 @@ final class TapHealth {
 
   TapStatus status() {
     Map<TapFault, Long> counted = new EnumMap<>(TapFault.class);
-    faults.forEach(
-        (fault, counter) -> {
-          if (counter.count() > 0) {
-            counted.put(fault, (long) counter.count());
+    ownFaults.forEach(
+        (fault, count) -> {
+          if (count.sum() > 0) {
+            counted.put(fault, count.sum());
           }
         });
-    return new TapStatus(state, (long) answers.count(), (long) tokens.count(), counted);
+    return new TapStatus(state, ownAnswers.sum(), ownTokens.sum(), counted);
   }
 }

@@ -34,6 +34,7 @@ public final class UsageProducer implements UsageSink, AutoCloseable {
   private static final Duration BLOCK = Duration.ofMillis(100);
   private static final Duration TRY_AGAIN = Duration.ofSeconds(1);
   private static final Duration DELIVERY = Duration.ofSeconds(30);
+  private static final Duration START = Duration.ofSeconds(10);
   private static final Duration CLOSE = Duration.ofSeconds(5);
   private static final long BUFFER_BYTES = 16L << 20;
 
@@ -57,7 +58,8 @@ public final class UsageProducer implements UsageSink, AutoCloseable {
   }
 
   /**
-   * Connects in the background.
+   * Connects and waits a few seconds for the topic, so that the first records find it; if Kafka is
+   * away for longer, records are dropped until it comes.
    *
    * @param kafka client settings, at least {@code bootstrap.servers}
    */
@@ -72,11 +74,26 @@ public final class UsageProducer implements UsageSink, AutoCloseable {
     config.put(ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG, (int) DELIVERY.toMillis() / 2);
     config.put(ProducerConfig.LINGER_MS_CONFIG, 20);
     config.put(ProducerConfig.COMPRESSION_TYPE_CONFIG, "lz4");
-    return new UsageProducer(
-        new KafkaProducer<>(config, new StringSerializer(), new ByteArraySerializer()),
-        topic,
-        clock,
-        metrics);
+    Producer<String, byte[]> producer =
+        new KafkaProducer<>(config, new StringSerializer(), new ByteArraySerializer());
+    awaitTopic(producer, topic);
+    return new UsageProducer(producer, topic, clock, metrics);
+  }
+
+  private static void awaitTopic(Producer<String, byte[]> producer, String topic) {
+    long end = System.nanoTime() + START.toNanos();
+    while (System.nanoTime() < end) {
+      try {
+        producer.partitionsFor(topic);
+        return;
+      } catch (TimeoutException notYet) {
+        LOG.atDebug().addKeyValue("topic", topic).log("Waiting for Kafka to know the topic");
+      }
+    }
+    LOG.atWarn()
+        .addKeyValue("topic", topic)
+        .addKeyValue("waited", START)
+        .log("Kafka does not know the topic yet; usage records are dropped until it does");
   }
 
   @Override

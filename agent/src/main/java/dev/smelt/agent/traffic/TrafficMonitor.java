@@ -55,6 +55,7 @@ public final class TrafficMonitor implements AutoCloseable {
 
   private static final Logger LOGGER = LoggerFactory.getLogger(TrafficMonitor.class);
   private static final Duration KAFKA_LIMIT = Duration.ofSeconds(30);
+  private static final Duration FIRST_CONTACT = Duration.ofSeconds(10);
   private static final int PARTITIONS = 4;
 
   private final Duration halfLife;
@@ -226,7 +227,13 @@ public final class TrafficMonitor implements AutoCloseable {
       Map<String, Object> client, String bootstrapServers, KafkaSettings kafka) {
     try (Admin admin =
         Admin.create(
-            with(client, Map.of("default.api.timeout.ms", (int) KAFKA_LIMIT.toMillis())))) {
+            with(
+                client,
+                Map.of(
+                    "default.api.timeout.ms",
+                    (int) FIRST_CONTACT.toMillis(),
+                    "request.timeout.ms",
+                    (int) FIRST_CONTACT.toMillis() / 2)))) {
       List<NewTopic> topics = Topics.all(PARTITIONS, kafka.replication().shortValue());
       admin.createTopics(topics).values().values().forEach(TrafficMonitor::created);
     } catch (IllegalStateException e) {

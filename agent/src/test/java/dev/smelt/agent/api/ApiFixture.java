@@ -17,8 +17,12 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.stream.Collectors;
 
 /** A running API over a replayed model. */
 final class ApiFixture implements AutoCloseable {
@@ -75,6 +79,20 @@ final class ApiFixture implements AutoCloseable {
 
   String url(String path) {
     return "http://127.0.0.1:" + port + path;
+  }
+
+  /** The routes of the agent's own API, as in {@code get /v1/models/{model}}. */
+  Set<String> routes() {
+    return api(0, List.of(), events).router().getRoutes().stream()
+        .filter(route -> route.getPath() != null && route.methods() != null)
+        .filter(route -> !route.getPath().matches(".*/(snapshots|refs).*"))
+        .filter(route -> route.getPath().startsWith("/v1/"))
+        .map(
+            route ->
+                route.methods().iterator().next().name().toLowerCase(Locale.ROOT)
+                    + " "
+                    + route.getPath().replaceAll(":(\\w+)", "{$1}"))
+        .collect(Collectors.toCollection(TreeSet::new));
   }
 
   /** Stops answering, as an agent that is restarted does. */

@@ -69,7 +69,7 @@ class MetricsTest {
     publishEverything();
     String exposed = metrics.scrape();
     for (SmeltMeter meter : SmeltMeter.values()) {
-      if (!meter.meter().matches("smelt_(tap|proxy|usage)_.*|smelt_api_.*")) {
+      if (!meter.meter().matches("smelt_(tap|ingest|proxy|usage)_.*|smelt_api_.*")) {
         meter.exposed().forEach(name -> assertThat(exposed).contains("\n" + name));
       }
     }

@@ -263,6 +263,23 @@ class ModelLoopTest {
   }
 
   @Test
+  void shouldAbandonTheWorkInHandForARequestAndGoOn() throws IOException {
+    Path text = Files.writeString(folder.resolve("text.txt"), "some held-out text ".repeat(20_000));
+    start(Mode.AUTO, new GateSettings(List.of(text), 1 << 18, 100.0, -100.0));
+    traffic.show(1);
+    await().until(() -> loop.state() instanceof LoopState.Gating);
+
+    Outcome outcome = join(loop.pause(PERSON));
+
+    assertThat(outcome).isInstanceOf(Outcome.Done.class);
+    assertThat(loop.state()).isInstanceOf(LoopState.Paused.class);
+    assertThat(loop.servedSnapshot()).isEmpty();
+    assertThat(loop.journal(100))
+        .extracting(Journal.Entry::message)
+        .contains("re-merge abandoned for a request");
+  }
+
+  @Test
   void shouldNotTryAPlanAgainUntilTheProfileHasMovedAfterAGateRefusal() throws IOException {
     GateSettings gate = gateThatPassesOnlyTheFirst();
     start(Mode.AUTO, gate);

@@ -46,7 +46,7 @@ final class Transcript implements AutoCloseable {
 
   Transcript(Path file) throws IOException {
     for (String line : Files.readAllLines(file)) {
-      if (line.startsWith("#") || line.startsWith("swap ") || line.startsWith("settle ")) {
+      if (line.startsWith("#") || line.startsWith("swap ")) {
         head.add(line);
       } else if (line.startsWith("< ")) {
         answers.add(line.substring(2));
@@ -70,8 +70,7 @@ final class Transcript implements AutoCloseable {
     String[] words = head.get(head.size() - 1).split(" ");
     Serving target = new Serving(id(words[1]), Path.of(words[3]));
     Serving previous = new Serving(id(words[5]), Path.of(words[7]));
-    SwapResult result =
-        words[0].equals("swap") ? driver.swap(target, previous) : driver.settle(target, previous);
+    SwapResult result = driver.swap(target, previous);
     String all;
     synchronized (this) {
       all = exchanges.stream().map(one -> one + "\n").collect(Collectors.joining("\n"));

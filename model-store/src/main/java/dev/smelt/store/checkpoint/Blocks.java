@@ -14,6 +14,9 @@ import java.util.stream.IntStream;
 /** Finds the Mixture-of-Experts blocks of a checkpoint and checks that their tensors fit. */
 final class Blocks {
 
+  /** Its layers come after those of the encoder. */
+  private static final String DECODER = "decoder.";
+
   private final Path folder;
   private final JsonNode config;
   private final Architecture architecture;
@@ -97,7 +100,10 @@ final class Blocks {
               + architecture.name()
               + " checkpoint has one in every sparse layer");
     }
-    blocks.sort(Comparator.comparing(Blocks::stack).thenComparingInt(MoeBlock::layer));
+    blocks.sort(
+        Comparator.comparing((MoeBlock block) -> block.name().startsWith(DECODER))
+            .thenComparing(Blocks::stack)
+            .thenComparingInt(MoeBlock::layer));
     return List.copyOf(blocks);
   }
 
@@ -138,7 +144,7 @@ final class Blocks {
   }
 
   private static int layer(String name) {
-    for (String segment : name.split("\\.")) {
+    for (String segment : name.split("\\.", -1)) {
       if (!segment.isEmpty()
           && segment.length() < 10
           && segment.chars().allMatch(c -> c >= '0' && c <= '9')) {

@@ -17,12 +17,16 @@ public enum Role {
 
   /** Whether this is a bias vector. */
   public boolean bias() {
-    return ordinal() >= GATE_BIAS.ordinal();
+    return this != matrix();
   }
 
   /** The matrix that this role belongs to: itself, or that which the bias is added after. */
   public Role matrix() {
-    return bias() ? values()[ordinal() - GATE_BIAS.ordinal()] : this;
+    return switch (this) {
+      case GATE, GATE_BIAS -> GATE;
+      case UP, UP_BIAS -> UP;
+      case DOWN, DOWN_BIAS -> DOWN;
+    };
   }
 
   /** {@code gate}, {@code up} or {@code down}. */

@@ -126,16 +126,7 @@ final class Refs {
     if (!current.equals(expected)) {
       return new RefUpdate.Conflict(current);
     }
-    Instant now = clock.instant().truncatedTo(ChronoUnit.MILLIS);
-    LogEntry last = log.isEmpty() ? null : log.get(log.size() - 1);
-    LogEntry entry =
-        new LogEntry(
-            last == null ? 1 : last.sequence() + 1,
-            last != null && last.at().isAfter(now) ? last.at() : now,
-            name,
-            current,
-            to,
-            reason);
+    LogEntry entry = next(log, name, current, to, reason);
     Optional<String> replaced = current.equals(to) ? before.flatMap(Stored::replaced) : current;
     ObjectNode node = StoreJson.entry(entry);
     replaced.ifPresent(snapshot -> node.put(REPLACED, snapshot));
@@ -149,10 +140,28 @@ final class Refs {
       LOG.atWarn()
           .addKeyValue("model", model)
           .addKeyValue("sequence", entry.sequence())
-          .setCause(e)
+          .addKeyValue("failure", e.toString())
           .log("The log line of a ref move is appended with the next change");
     }
     return new RefUpdate.Moved(entry);
+  }
+
+  private LogEntry next(
+      List<LogEntry> log, String ref, Optional<String> from, Optional<String> to, Reason reason) {
+    Instant now = clock.instant().truncatedTo(ChronoUnit.MILLIS);
+    if (log.isEmpty()) {
+      return new LogEntry(1, now, ref, from, to, reason);
+    }
+    LogEntry last = log.get(log.size() - 1);
+    Instant at = last.at().isAfter(now) ? last.at() : now;
+    return new LogEntry(last.sequence() + 1, at, ref, from, to, reason);
+  }
+
+  /** Logs that a snapshot is about to be removed; the caller holds the lock. */
+  void logRemoval(String model, String id, Reason reason) throws IOException {
+    LogEntry entry =
+        next(heal(model), "snapshots/" + id, Optional.of(id), Optional.empty(), reason);
+    append(model, List.of(entry));
   }
 
   /** The entry that was made under the reason's key. */
@@ -185,7 +194,7 @@ final class Refs {
     List<LogEntry> entries = new ArrayList<>();
     byte[] bytes = logBytes(model);
     int end = endOfLines(bytes);
-    for (String line : new String(bytes, 0, end, StandardCharsets.UTF_8).split("\n")) {
+    for (String line : new String(bytes, 0, end, StandardCharsets.UTF_8).split("\n", -1)) {
       if (!line.isEmpty()) {
         try {
           entries.add(StoreJson.entry(StoreJson.object(line.getBytes(StandardCharsets.UTF_8))));

@@ -3,6 +3,9 @@ package dev.smelt.store.snapshot;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -23,6 +26,7 @@ public final class SnapshotStore implements AutoCloseable {
   private final Blobs blobs;
   private final Manifests manifests;
   private final Refs refs;
+  private final Clock clock;
   private final List<Consumer<RefMoved>> listeners = new CopyOnWriteArrayList<>();
 
   /** A move that this instance made. */
@@ -34,6 +38,7 @@ public final class SnapshotStore implements AutoCloseable {
     this.blobs = new Blobs(files, clock);
     this.manifests = new Manifests(files, clock, keys);
     this.refs = new Refs(files, clock);
+    this.clock = clock;
   }
 
   /** Opens a store; the folder is created with the first change. */
@@ -290,6 +295,50 @@ public final class SnapshotStore implements AutoCloseable {
       listeners.forEach(listener -> listener.accept(event));
     }
     return update;
+  }
+
+  /**
+   * Deletes blobs that no snapshot of any model names.
+   *
+   * @param grace younger blobs stay: they may belong to a publication in progress
+   * @throws StoreException.Damaged if a manifest cannot be read; nothing is deleted then
+   */
+  public Collection collect(Duration grace) {
+    return read("collection", () -> new Collector(files, lock, manifests, clock).collect(grace));
+  }
+
+  /** Hashes every blob that a snapshot names, and reads every manifest. */
+  public Verification verify(Verification.OnDamage onDamage) {
+    return read("verification", () -> new Verifier(files, lock, manifests, blobs).verify(onDamage));
+  }
+
+  /**
+   * Removes snapshots that may go; their blobs are left to {@link #collect}. Each removal is logged
+   * before it happens.
+   *
+   * @return ids of what was removed, oldest first
+   */
+  public List<String> retain(String model, Retention retention, Reason reason) {
+    return read(
+        "retention of " + model,
+        () ->
+            lock.exclusively(
+                () -> {
+                  Set<String> kept = new HashSet<>();
+                  refs.all(model).forEach(ref -> kept.add(ref.snapshot()));
+                  Instant cutoff = clock.instant().minus(retention.age());
+                  List<Manifest> all = manifests.all(model);
+                  List<String> removed = new ArrayList<>();
+                  for (Manifest manifest :
+                      all.subList(0, Math.max(0, all.size() - retention.newest()))) {
+                    if (!kept.contains(manifest.id()) && manifest.createdAt().isBefore(cutoff)) {
+                      refs.logRemoval(model, manifest.id(), reason);
+                      manifests.remove(model, manifest.id());
+                      removed.add(manifest.id());
+                    }
+                  }
+                  return removed;
+                }));
   }
 
   /** Hears of every move that this instance makes, on the thread that makes it. */

@@ -203,6 +203,11 @@ public final class StoreJson {
         new Reason(text(node, "who"), text(node, "why"), optionalText(node, "key")));
   }
 
+  /** A comparison of snapshots. */
+  public static ObjectNode diff(SnapshotDiff diff) {
+    return JSON.valueToTree(diff);
+  }
+
   private static Instant instant(JsonNode node, String field) {
     try {
       return Instant.parse(text(node, field));

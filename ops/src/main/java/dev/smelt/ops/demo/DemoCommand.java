@@ -2,17 +2,20 @@ package dev.smelt.ops.demo;
 
 import dev.smelt.agent.Agent;
 import dev.smelt.agent.config.ConfigFile;
+import dev.smelt.store.checkpoint.Checkpoint;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -29,6 +32,8 @@ import picocli.CommandLine.Spec;
 public final class DemoCommand implements Callable<Integer> {
 
   private static final int CLIENTS = 3;
+  private static final int DELETE_ATTEMPTS = 20;
+  private static final Duration DELETE_PAUSE = Duration.ofMillis(100);
 
   @Spec private CommandSpec spec;
 
@@ -64,14 +69,15 @@ public final class DemoCommand implements Callable<Integer> {
     Path fixture = home().resolve("tests/fixtures/byte-moe");
     Path model = checkpoint == null ? fixture : checkpoint;
     List<Domain> domains = Domain.readAll(traffic == null ? fixture.resolve("heldout") : traffic);
+    Checkpoint.open(model).close();
     Path work = Files.createTempDirectory("smelt-demo-");
-    Thread cleanUp = new Thread(() -> delete(work));
+    Thread cleanUp = new Thread(() -> deleteInUse(work));
     Runtime.getRuntime().addShutdownHook(cleanUp);
     try {
       return run(model.toAbsolutePath().normalize(), domains, work);
     } finally {
-      delete(work);
-      Runtime.getRuntime().removeShutdownHook(cleanUp);
+      deleteInUse(work);
+      removeHook(cleanUp);
     }
   }
 
@@ -149,16 +155,30 @@ public final class DemoCommand implements Callable<Integer> {
     return Path.of(System.getProperty("smelt.home", "."));
   }
 
-  private static void delete(Path folder) {
-    if (!Files.exists(folder)) {
-      return;
+  private static void removeHook(Thread cleanUp) {
+    try {
+      Runtime.getRuntime().removeShutdownHook(cleanUp);
+    } catch (IllegalStateException ending) {
+      // The hook runs or has run.
     }
+  }
+
+  /** Removes a folder that threads of this process may still write to for a moment. */
+  private static void deleteInUse(Path folder) {
+    for (int attempt = 0; attempt < DELETE_ATTEMPTS && Files.exists(folder); attempt++) {
+      try {
+        delete(folder);
+      } catch (IOException | UncheckedIOException inUse) {
+        LockSupport.parkNanos(DELETE_PAUSE.toNanos());
+      }
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
     try (Stream<Path> files = Files.walk(folder)) {
       for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
         Files.deleteIfExists(file);
       }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
     }
   }
 }

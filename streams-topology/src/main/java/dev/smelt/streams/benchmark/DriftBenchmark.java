@@ -62,7 +62,7 @@ public final class DriftBenchmark {
       return new Extent(
           (int) Math.max(1, Math.round(streams * Math.min(4, factor))),
           windows,
-          trials,
+          (int) Math.max(1, Math.round(trials * Math.min(1, 1.5 * factor))),
           patience,
           seed);
     }
@@ -177,8 +177,9 @@ public final class DriftBenchmark {
 
   /** Measures how soon a sudden shift is seen. */
   Delays delays(Shape shape, double shift) {
-    int[][] delays = new int[Rule.values().length][extent.trials()];
-    for (int trial = 0; trial < extent.trials(); trial++) {
+    int trials = extent.sizedFor(shape).trials();
+    int[][] delays = new int[Rule.values().length][trials];
+    for (int trial = 0; trial < trials; trial++) {
       Model model = new Model(shape, 1, extent.seed() + 1000 + trial);
       model.warmUp();
       for (int[] ofRule : delays) {

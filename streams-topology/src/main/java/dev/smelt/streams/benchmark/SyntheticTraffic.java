@@ -7,7 +7,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
-import java.util.Random;
+import java.util.SplittableRandom;
 
 /**
  * Routing of one layer as real requests cause it: a request is of one of a few kinds, each kind
@@ -25,7 +25,7 @@ public final class SyntheticTraffic {
   private static final double MEAN_REQUEST_TOKENS = 200;
 
   private final Shape shape;
-  private final Random random;
+  private final SplittableRandom random;
   private final double[][] logPreferences;
   private final double[] cumulative;
 
@@ -47,7 +47,7 @@ public final class SyntheticTraffic {
 
   public SyntheticTraffic(Shape shape, long seed) {
     this.shape = shape;
-    random = new Random(seed);
+    random = new SplittableRandom(seed);
     logPreferences = new double[2 * KIND_SHARES.length][shape.experts()];
     double[] common = new double[shape.experts()];
     Arrays.setAll(common, e -> COMMON_SPREAD * random.nextGaussian());
@@ -67,6 +67,20 @@ public final class SyntheticTraffic {
    */
   public Usage next(double shifted) {
     return next(requests(shifted));
+  }
+
+  /** Decisions of some tokens, row-major [tokens, topK], shared evenly by some requests. */
+  static int[] ids(int experts, int topK, int tokens, int requests, long seed) {
+    SyntheticTraffic traffic = new SyntheticTraffic(new Shape(experts, topK, tokens, 1), seed);
+    int[] ids = new int[tokens * topK];
+    int done = 0;
+    for (int request = 0; request < requests; request++) {
+      int length = (tokens - done) / (requests - request);
+      int[] ofRequest = traffic.ids(length, traffic.preferences(traffic.kind()));
+      System.arraycopy(ofRequest, 0, ids, done * topK, ofRequest.length);
+      done += length;
+    }
+    return ids;
   }
 
   /** Requests of one window, for several layers to route. */
@@ -91,12 +105,7 @@ public final class SyntheticTraffic {
   }
 
   private void route(Request request) {
-    double sum = 0;
-    double[] kind = logPreferences[request.kind()];
-    for (int e = 0; e < cumulative.length; e++) {
-      sum += Math.exp(kind[e] + REQUEST_SPREAD * random.nextGaussian());
-      cumulative[e] = sum;
-    }
+    double sum = preferences(request.kind());
     int left = request.tokens();
     int windows = begun.size();
     for (Accumulator window : begun) {
@@ -104,6 +113,16 @@ public final class SyntheticTraffic {
       left -= tokens;
       window.add(ids(tokens, sum), tokens);
     }
+  }
+
+  /** Draws how much one request prefers each expert, and returns the sum. */
+  private double preferences(int kind) {
+    double sum = 0;
+    for (int e = 0; e < cumulative.length; e++) {
+      sum += Math.exp(logPreferences[kind][e] + REQUEST_SPREAD * random.nextGaussian());
+      cumulative[e] = sum;
+    }
+    return sum;
   }
 
   private int[] ids(int tokens, double sum) {

@@ -4,7 +4,6 @@ import dev.smelt.streams.topology.Rejection.Reason;
 import dev.smelt.streams.usage.Combined;
 import dev.smelt.streams.usage.InvalidDecisionException;
 import dev.smelt.streams.usage.PackedIds;
-import dev.smelt.streams.usage.Usage;
 import dev.smelt.streams.usage.UsageRecord;
 import dev.smelt.streams.usage.UsageRecordFormat;
 import dev.smelt.streams.wire.WireFormatException;
@@ -48,10 +47,11 @@ final class RecordValidator {
       return invalid(Reason.IN_THE_FUTURE, "ends at " + record.end());
     }
     if (record.decisions() instanceof Combined combined) {
-      String contradiction = contradiction(combined.usage());
-      return contradiction == null
-          ? new Valid(record)
-          : invalid(Reason.INCONSISTENT, contradiction);
+      return combined
+          .usage()
+          .contradiction()
+          .<Verdict>map(contradiction -> invalid(Reason.INCONSISTENT, contradiction))
+          .orElseGet(() -> new Valid(record));
     }
     return new Valid(record);
   }
@@ -64,26 +64,6 @@ final class RecordValidator {
     }
     boolean allZero = record.decisions() instanceof PackedIds ids && ids.onlyExpertZero();
     return new Rejection(allZero ? Reason.ALL_ZERO : Reason.DUPLICATE_EXPERT, detail);
-  }
-
-  private static @Nullable String contradiction(Usage usage) {
-    long decisions = 0;
-    for (int expert = 0; expert < usage.experts(); expert++) {
-      long count = usage.count(expert);
-      if (count < 0 || count > usage.tokens()) {
-        return "expert " + expert + " has " + count + " of " + usage.tokens() + " tokens";
-      }
-      decisions += count;
-    }
-    if (decisions < usage.tokens() || decisions > usage.tokens() * usage.topK()) {
-      return decisions + " decisions of " + usage.tokens() + " tokens, top-" + usage.topK();
-    }
-    long pairs = usage.coActivation().total();
-    long most = usage.tokens() * usage.topK() * (usage.topK() - 1) / 2;
-    if (pairs < 0 || pairs > most) {
-      return pairs + " pairs of " + usage.tokens() + " tokens, top-" + usage.topK();
-    }
-    return null;
   }
 
   private static Invalid invalid(Reason reason, String detail) {

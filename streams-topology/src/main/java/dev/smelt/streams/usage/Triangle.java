@@ -39,6 +39,18 @@ public final class Triangle {
     return full;
   }
 
+  /** The packed entries above the diagonal of a row-major matrix. */
+  static long[] packPairs(int experts, long[] full) {
+    long[] packed = new long[pairs(experts)];
+    int at = 0;
+    for (int row = 0; row < experts; row++) {
+      for (int column = row + 1; column < experts; column++) {
+        packed[at++] = full[row * experts + column];
+      }
+    }
+    return packed;
+  }
+
   /** The packed triangle with its diagonal of a row-major matrix, whose lower half is not read. */
   public static double[] pack(int experts, double[] full) {
     double[] packed = new double[entries(experts)];

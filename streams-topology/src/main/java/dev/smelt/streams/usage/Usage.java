@@ -85,6 +85,52 @@ public final class Usage implements UsageStatistics {
         null);
   }
 
+  /**
+   * What was added up elsewhere, such as inside an engine.
+   *
+   * @param topK experts chosen for each token
+   * @param counts how often each expert was among the chosen; [experts]
+   * @param coActivation row-major [experts, experts], of which the entries above the diagonal are
+   *     read
+   * @param gateMass [experts]
+   * @param logitGram row-major [experts, experts], of which the upper triangle is read
+   * @param outputNorm [experts]
+   * @throws IllegalArgumentException if a length is wrong, a sum is not finite, or the counts
+   *     contradict each other
+   */
+  public static Usage ofSums(
+      int topK,
+      long tokens,
+      long requests,
+      long[] counts,
+      long[] coActivation,
+      Optional<double[]> gateMass,
+      Optional<double[]> logitGram,
+      Optional<double[]> outputNorm) {
+    int experts = counts.length;
+    checkShape(experts, topK);
+    checkLength("co-activation", coActivation.length, experts * experts);
+    logitGram.ifPresent(gram -> checkLength("logit Gram", gram.length, experts * experts));
+    Usage usage =
+        new Usage(
+            experts,
+            topK,
+            tokens,
+            requests,
+            counts.clone(),
+            new CoActivation(experts, Triangle.packPairs(experts, coActivation)),
+            gateMass.map(double[]::clone).orElse(null),
+            logitGram.map(gram -> Triangle.pack(experts, gram)).orElse(null),
+            outputNorm.map(double[]::clone).orElse(null));
+    usage
+        .contradiction()
+        .ifPresent(
+            contradiction -> {
+              throw new IllegalArgumentException(contradiction);
+            });
+    return usage;
+  }
+
   /** Something to add decisions to, one after another. */
   public static Accumulator accumulator(int experts, int topK) {
     return new Accumulator(experts, topK);
@@ -110,6 +156,32 @@ public final class Usage implements UsageStatistics {
     if (actual != expected) {
       throw new IllegalArgumentException(what + " has " + actual + " values, expected " + expected);
     }
+  }
+
+  private static boolean finite(double @Nullable [] values) {
+    return values == null || Arrays.stream(values).allMatch(Double::isFinite);
+  }
+
+  /** Why no router can have made these decisions, if it cannot. */
+  public Optional<String> contradiction() {
+    for (int expert = 0; expert < experts; expert++) {
+      if (counts[expert] < 0 || counts[expert] > tokens) {
+        return Optional.of(
+            "expert " + expert + " has " + counts[expert] + " of " + tokens + " tokens");
+      }
+    }
+    long decisions = decisions();
+    if (decisions < tokens || decisions > tokens * topK) {
+      return Optional.of(decisions + " decisions of " + tokens + " tokens, top-" + topK);
+    }
+    long pairs = coActivation.total();
+    if (pairs < 0 || pairs > tokens * topK * (topK - 1) / 2) {
+      return Optional.of(pairs + " pairs of " + tokens + " tokens, top-" + topK);
+    }
+    if (!finite(gateMass) || !finite(logitGram) || !finite(outputNorm)) {
+      return Optional.of("a sum of gate weights, router logits or output norms is not finite");
+    }
+    return Optional.empty();
   }
 
   @Override

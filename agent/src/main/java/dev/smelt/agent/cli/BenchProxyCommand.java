@@ -1,0 +1,151 @@
+package dev.smelt.agent.cli;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.smelt.agent.bench.ProxyBench;
+import dev.smelt.agent.bench.ProxyBench.Figures;
+import dev.smelt.agent.bench.ProxyBench.Way;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code smelt bench proxy}: what the proxy costs beside the engine alone. */
+@Command(
+    name = "proxy",
+    description = {
+      "The proxy with the tap off and with every answer tapped, beside the engine directly.",
+      "The engine is a stand-in that answers after a fixed time, as SGLang does."
+    },
+    mixinStandardHelpOptions = true)
+final class BenchProxyCommand implements Callable<Integer> {
+
+  @Spec private CommandSpec spec;
+
+  @Option(
+      names = "--service",
+      paramLabel = "MS",
+      defaultValue = "20",
+      description = "Time the engine takes for a request, ms; default: ${DEFAULT-VALUE}.")
+  private int service;
+
+  @Option(
+      names = "--connections",
+      paramLabel = "N",
+      defaultValue = "10",
+      description = "Requests at the same time; default: ${DEFAULT-VALUE}.")
+  private int connections;
+
+  @Option(
+      names = "--rounds",
+      paramLabel = "N",
+      defaultValue = "3",
+      description = "Turns of the three ways; default: ${DEFAULT-VALUE}.")
+  private int rounds;
+
+  @Option(
+      names = "--seconds",
+      paramLabel = "N",
+      defaultValue = "10",
+      description = "Length of each run; default: ${DEFAULT-VALUE}.")
+  private int seconds;
+
+  @Option(names = "--layers", defaultValue = "48", paramLabel = "N")
+  private int layers;
+
+  @Option(names = "--experts", defaultValue = "128", paramLabel = "N")
+  private int experts;
+
+  @Option(names = "--top-k", defaultValue = "8", paramLabel = "N")
+  private int topK;
+
+  @Option(
+      names = "--tokens",
+      paramLabel = "N",
+      defaultValue = "16",
+      description = "Tokens of each prompt and of each answer; default: ${DEFAULT-VALUE}.")
+  private int tokens;
+
+  @Option(
+      names = "--wrk",
+      paramLabel = "FILE",
+      defaultValue = "wrk",
+      description = "The load generator; default: ${DEFAULT-VALUE}.")
+  private String wrk;
+
+  @Option(names = "--json", description = "Print JSON.")
+  private boolean json;
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    ProxyBench.Report report =
+        ProxyBench.run(
+            new ProxyBench.Options(
+                new ProxyBench.Shape(layers, experts, topK, tokens, tokens),
+                Duration.ofMillis(service),
+                connections,
+                rounds,
+                Duration.ofSeconds(seconds),
+                wrk));
+    PrintWriter out = spec.commandLine().getOut();
+    if (json) {
+      out.println(json(report).toPrettyString());
+    } else {
+      print(out, report);
+    }
+    out.flush();
+    return 0;
+  }
+
+  private static ObjectNode json(ProxyBench.Report report) {
+    ObjectNode all = JsonNodeFactory.instance.objectNode();
+    report
+        .ways()
+        .forEach(
+            (way, figures) ->
+                all.putObject(way.name().toLowerCase(Locale.ROOT))
+                    .put("requestsPerSecond", figures.perSecond())
+                    .put("p50Ms", figures.p50())
+                    .put("p99Ms", figures.p99())
+                    .put("failed", figures.failed())
+                    .put("throughputRatio", report.ratio(way)));
+    all.put("tappedAnswers", report.status().answers());
+    ObjectNode faults = all.putObject("tapFaults");
+    report.status().faults().forEach((fault, count) -> faults.put(fault.label(), count));
+    all.put("heapBytesBefore", report.heapBefore());
+    all.put("heapBytesAfter", report.heapAfter());
+    return all;
+  }
+
+  private static void print(PrintWriter out, ProxyBench.Report report) {
+    Figures direct = report.ways().get(Way.DIRECT);
+    out.printf("%-8s %10s %8s %10s %10s %8s%n", "", "requests/s", "ratio", "p50", "p99", "failed");
+    report
+        .ways()
+        .forEach(
+            (way, figures) ->
+                out.printf(
+                    Locale.ROOT,
+                    "%-8s %10.1f %8.3f %7.2f ms %7.2f ms %8d   p50 %+.2f ms, p99 %+.2f ms%n",
+                    way.name().toLowerCase(Locale.ROOT).replace('_', ' '),
+                    figures.perSecond(),
+                    report.ratio(way),
+                    figures.p50(),
+                    figures.p99(),
+                    figures.failed(),
+                    figures.p50() - direct.p50(),
+                    figures.p99() - direct.p99()));
+    out.printf(
+        Locale.ROOT,
+        "%d answers tapped, %s; heap %.1f MB before and %.1f MB after%n",
+        report.status().answers(),
+        report.status().faults().isEmpty() ? "none lost" : "lost: " + report.status().faults(),
+        report.heapBefore() / 1e6,
+        report.heapAfter() / 1e6);
+  }
+}

@@ -1,0 +1,66 @@
+package dev.smelt.agent.cli;
+
+import dev.smelt.store.http.StoreClient;
+import dev.smelt.store.snapshot.SnapshotStore;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ScopeType;
+
+/** Which store a command works on: a folder of this machine, or that of a running agent. */
+final class StoreChoice {
+
+  @Option(
+      names = "--store",
+      paramLabel = "DIR",
+      defaultValue = "data/store",
+      scope = ScopeType.INHERIT,
+      description = "The store's folder; default: ${DEFAULT-VALUE}.")
+  private Path folder = Path.of("data", "store");
+
+  @Option(
+      names = "--to",
+      paramLabel = "URL",
+      scope = ScopeType.INHERIT,
+      description =
+          "In place of the folder, the API of a running agent (ls, show, diff, activate,"
+              + " rollback).")
+  private @Nullable URI agent;
+
+  @Option(
+      names = "--token",
+      paramLabel = "TOKEN",
+      defaultValue = "${env:SMELT_TOKEN}",
+      scope = ScopeType.INHERIT,
+      description = "A bearer token for --to; default: the environment's SMELT_TOKEN.")
+  private @Nullable String token;
+
+  /** The store of the agent, if one was named. */
+  Optional<StoreClient> remote() {
+    return Optional.ofNullable(agent)
+        .map(
+            url ->
+                new StoreClient(
+                    url, Optional.ofNullable(token).filter(secret -> !secret.isBlank())));
+  }
+
+  /**
+   * The store in the folder.
+   *
+   * @throws NoSuchFileException if there is none
+   */
+  SnapshotStore local() throws NoSuchFileException {
+    if (agent != null) {
+      throw new IllegalArgumentException("--to cannot do this; run it where the folder is");
+    }
+    if (!Files.isDirectory(folder)) {
+      throw new NoSuchFileException(folder + " (name the store's folder with --store)");
+    }
+    return SnapshotStore.open(folder, Clock.systemUTC());
+  }
+}

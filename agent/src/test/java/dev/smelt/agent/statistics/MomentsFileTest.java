@@ -1,0 +1,131 @@
+package dev.smelt.agent.statistics;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.smelt.agent.Goldens;
+import dev.smelt.agent.compute.Matrix;
+import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.checkpoint.MoeBlock;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class MomentsFileTest {
+
+  @TempDir private Path folder;
+
+  private final Random random = new Random(5);
+  private final Checkpoint checkpoint = Checkpoint.open(Goldens.path("mixtral-grouping"));
+  private final MoeBlock block = checkpoint.blocks().get(1);
+
+  @AfterEach
+  void close() {
+    checkpoint.close();
+  }
+
+  @Test
+  void shouldReadTheSumOfWhatItWrote() {
+    BlockMoments first = moments(8, block.width());
+    BlockMoments second = moments(8, block.width());
+    Path one = folder.resolve("1.moments.safetensors");
+    Path two = folder.resolve("2.moments.safetensors");
+    MomentsFile.write(one, "m", List.of(first));
+    MomentsFile.write(two, "m", List.of(second));
+
+    BlockMoments sum = MomentsFile.read(block, List.of(one, two));
+
+    for (int expert = 0; expert < 8; expert++) {
+      ExpertMoments of = sum.experts().get(expert);
+      assertThat(of.tokens()).isEqualTo(2 * (expert + 1));
+      assertThat(of.inputs().at(2, 3))
+          .isEqualTo(
+              first.experts().get(expert).inputs().at(2, 3)
+                  + second.experts().get(expert).inputs().at(2, 3));
+      assertThat(of.activations().at(4, 1))
+          .isEqualTo(
+              first.experts().get(expert).activations().at(4, 1)
+                  + second.experts().get(expert).activations().at(4, 1));
+    }
+  }
+
+  @Test
+  void shouldReadBackARefit() {
+    Path file = folder.resolve("r.moments.safetensors");
+    GroupMoments group =
+        new GroupMoments(
+            9, matrix(block.width(), block.width()), matrix(block.hidden(), block.width()));
+    MomentsFile.writeRefit(file, "m", List.of(new BlockRefit(block.name(), List.of(group, group))));
+
+    BlockRefit read = MomentsFile.readRefit(block, List.of(file, file));
+
+    assertThat(read.groups()).hasSize(2);
+    assertThat(read.groups().get(1).tokens()).isEqualTo(18);
+    assertThat(read.groups().get(1).outputs().at(1, 2)).isEqualTo(2 * group.outputs().at(1, 2));
+  }
+
+  @Test
+  void shouldNameAFileOfAnotherModel() {
+    Path file = folder.resolve("x.moments.safetensors");
+    MomentsFile.write(file, "m", List.of());
+
+    assertThatThrownBy(() -> MomentsFile.read(block, List.of(file)))
+        .isInstanceOf(StatisticsException.class)
+        .hasMessageContaining(file.toString())
+        .hasMessageContaining("of another model?");
+  }
+
+  @Test
+  void shouldNameMomentsOfAnotherShape() {
+    Path file = folder.resolve("x.moments.safetensors");
+    MomentsFile.write(file, "m", List.of(moments(8, block.width() + 1)));
+
+    assertThatThrownBy(() -> MomentsFile.read(block, List.of(file)))
+        .isInstanceOf(StatisticsException.class)
+        .hasMessageContaining("must be there and have shape [24, 24]");
+  }
+
+  @Test
+  void shouldNameMomentsThatAreNotFinite() {
+    Path file = folder.resolve("x.moments.safetensors");
+    BlockMoments moments = moments(8, block.width());
+    moments.experts().get(3).activations().set(0, 0, Float.NaN);
+    MomentsFile.write(file, "m", List.of(moments));
+
+    assertThatThrownBy(() -> MomentsFile.read(block, List.of(file)))
+        .isInstanceOf(StatisticsException.class)
+        .hasMessageContaining(".moments.3.activations holds NaN");
+  }
+
+  @Test
+  void shouldNotAddMomentsOfDifferentBlocks() {
+    BlockMoments moments = moments(8, 4);
+
+    assertThatThrownBy(() -> moments.plus(moments(7, 4)))
+        .isInstanceOf(StatisticsException.class)
+        .hasMessageContaining("7 experts");
+  }
+
+  private BlockMoments moments(int experts, int width) {
+    return new BlockMoments(
+        block.name(),
+        IntStream.range(0, experts)
+            .mapToObj(
+                expert ->
+                    new ExpertMoments(
+                        expert + 1, matrix(block.hidden(), block.hidden()), matrix(width, width)))
+            .toList());
+  }
+
+  private Matrix matrix(int rows, int cols) {
+    Matrix matrix = Matrix.zeros(rows, cols);
+    for (int i = 0; i < matrix.values().length; i++) {
+      matrix.values()[i] = (float) random.nextGaussian();
+    }
+    return matrix;
+  }
+}

@@ -1,0 +1,190 @@
+package dev.smelt.agent.swap;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.sun.net.httpserver.HttpServer;
+import dev.smelt.agent.swap.SwapResult.Kept;
+import dev.smelt.agent.swap.SwapResult.Served;
+import dev.smelt.agent.tap.Engines;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.IntSupplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class BlueGreenDriverIT {
+
+  private static final Serving TARGET = new Serving("new", Path.of("/new"));
+  private static final Serving PREVIOUS = new Serving("old", Path.of("/old"));
+
+  private final List<HttpServer> servers = new ArrayList<>();
+  private final List<String> hooks = new CopyOnWriteArrayList<>();
+  private volatile int blueHealth = 200;
+  private volatile int greenHealth = 200;
+  private URI blue;
+  private URI green;
+  private URI hook;
+
+  @BeforeEach
+  void start() throws IOException {
+    blue = server("/health", () -> blueHealth);
+    green = server("/health", () -> greenHealth);
+    HttpServer hooks = HttpServer.create(loopback(), 0);
+    servers.add(hooks);
+    hooks.createContext(
+        "/",
+        exchange -> {
+          String body =
+              new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
+          String place = body.contains(green.toString()) ? "green" : "blue";
+          this.hooks.add(exchange.getRequestURI().getPath().substring(1) + " " + place);
+          exchange.sendResponseHeaders(200, -1);
+          exchange.close();
+        });
+    hooks.start();
+    hook = URI.create("http://127.0.0.1:" + hooks.getAddress().getPort());
+  }
+
+  @AfterEach
+  void stop() {
+    servers.forEach(server -> server.stop(0));
+  }
+
+  @Test
+  void shouldShiftToAHealthyEngineAndStopTheOldOne() {
+    Engines engines = new Engines(List.of(blue));
+
+    SwapResult result = webhooks(engines).swap(TARGET, PREVIOUS);
+
+    assertThat(result).isEqualTo(new Served("new"));
+    assertThat(engines.current()).containsExactly(green);
+    assertThat(hooks).containsExactly("stop green", "start green", "stop blue");
+  }
+
+  @Test
+  void shouldReturnToTheOtherPlace() {
+    Engines engines = new Engines(List.of(blue));
+    BlueGreenDriver driver = webhooks(engines);
+
+    driver.swap(TARGET, PREVIOUS);
+    driver.swap(PREVIOUS, TARGET);
+
+    assertThat(engines.current()).containsExactly(blue);
+  }
+
+  @Test
+  void shouldKeepTheOldEngineWhenTheNewOneDoesNotBecomeHealthy() {
+    greenHealth = 503;
+    Engines engines = new Engines(List.of(blue));
+
+    SwapResult result = webhooks(engines).swap(TARGET, PREVIOUS);
+
+    assertThat(result)
+        .isEqualTo(
+            new Kept(
+                "old", "the engine on " + green + " did not start: not healthy within PT0.5S"));
+    assertThat(engines.current()).containsExactly(blue);
+    assertThat(hooks).containsExactly("stop green", "start green", "stop green");
+  }
+
+  @Test
+  void shouldKeepTheOldEngineWhenTheStartCommandFails() {
+    greenHealth = 503;
+    Engines engines = new Engines(List.of(blue));
+
+    SwapResult result = commands(engines, List.of("sh", "-c", "exit 3")).swap(TARGET, PREVIOUS);
+
+    assertThat(result)
+        .isEqualTo(
+            new Kept(
+                "old",
+                "the engine on "
+                    + green
+                    + " did not start: the start command ended with status 3"));
+  }
+
+  @Test
+  void shouldKeepTheOldEngineWhenTheStartCommandIsUnknown() {
+    Engines engines = new Engines(List.of(blue));
+
+    SwapResult result = commands(engines, List.of("/no/such/command")).swap(TARGET, PREVIOUS);
+
+    assertThat(result)
+        .isInstanceOfSatisfying(
+            Kept.class,
+            kept -> assertThat(kept.reason()).contains("the start command failed: Cannot run"));
+  }
+
+  @Test
+  void shouldServeWhenTheOldEngineCannotBeStopped() {
+    Engines engines = new Engines(List.of(blue));
+
+    SwapResult result = commands(engines, List.of("sleep", "60")).swap(TARGET, PREVIOUS);
+
+    assertThat(result).isEqualTo(new Served("new"));
+  }
+
+  @Test
+  void shouldAdoptTheOnlyHealthyPlaceAfterAStart() {
+    blueHealth = 503;
+    Engines engines = new Engines(List.of(blue));
+
+    webhooks(engines).adopt();
+
+    assertThat(engines.current()).containsExactly(green);
+  }
+
+  @Test
+  void shouldRefuseTheSamePlaceTwice() {
+    assertThatThrownBy(() -> BlueGreenSettings.defaults(blue, blue, List.of("run"), List.of()))
+        .hasMessageStartingWith("swap.blueGreen.blue and swap.blueGreen.green must differ");
+  }
+
+  private BlueGreenDriver webhooks(Engines engines) {
+    return new BlueGreenDriver(
+        settings(List.of(hook + "/start"), List.of(hook + "/stop")), engines);
+  }
+
+  private BlueGreenDriver commands(Engines engines, List<String> start) {
+    return new BlueGreenDriver(settings(start, List.of()), engines);
+  }
+
+  private BlueGreenSettings settings(List<String> start, List<String> stop) {
+    return new BlueGreenSettings(
+        blue,
+        green,
+        start,
+        stop,
+        "/health",
+        Duration.ofMillis(500),
+        Duration.ofSeconds(5),
+        Duration.ofSeconds(5));
+  }
+
+  private URI server(String path, IntSupplier status) throws IOException {
+    HttpServer server = HttpServer.create(loopback(), 0);
+    servers.add(server);
+    server.createContext(
+        path,
+        exchange -> {
+          exchange.sendResponseHeaders(status.getAsInt(), -1);
+          exchange.close();
+        });
+    server.start();
+    return URI.create("http://127.0.0.1:" + server.getAddress().getPort());
+  }
+
+  private static InetSocketAddress loopback() {
+    return new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+  }
+}

@@ -1,0 +1,77 @@
+package dev.smelt.store.snapshot;
+
+import dev.smelt.store.snapshot.Verification.Damage;
+import dev.smelt.store.snapshot.Verification.OnDamage;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** Reads every manifest and hashes every blob that one names. */
+final class Verifier {
+
+  private final StoreFiles files;
+  private final StoreLock lock;
+  private final Manifests manifests;
+  private final Blobs blobs;
+
+  Verifier(StoreFiles files, StoreLock lock, Manifests manifests, Blobs blobs) {
+    this.files = files;
+    this.lock = lock;
+    this.manifests = manifests;
+    this.blobs = blobs;
+  }
+
+  Verification verify(OnDamage onDamage) throws IOException {
+    List<Damage> damages = new ArrayList<>();
+    Map<String, List<String>> users = new TreeMap<>();
+    int read = 0;
+    for (String model : manifests.models()) {
+      for (String id : manifests.ids(model)) {
+        String snapshot = model + "/" + id;
+        try {
+          manifests
+              .read(model, id)
+              .tensors()
+              .values()
+              .forEach(
+                  tensor -> {
+                    List<String> known =
+                        users.computeIfAbsent(tensor.digest(), digest -> new ArrayList<>());
+                    if (!known.contains(snapshot)) {
+                      known.add(snapshot);
+                    }
+                  });
+          read++;
+        } catch (StoreException e) {
+          damages.add(new Damage(snapshot, String.valueOf(e.getMessage()), List.of(snapshot)));
+        }
+      }
+    }
+    long bytes = 0;
+    for (Map.Entry<String, List<String>> blob : users.entrySet()) {
+      if (!blobs.present(blob.getKey())) {
+        damages.add(new Damage(blob.getKey(), "is missing", blob.getValue()));
+      } else if (blobs.intact(blob.getKey())) {
+        bytes += blobs.length(blob.getKey());
+      } else {
+        damages.add(new Damage(blob.getKey(), "has other bytes", blob.getValue()));
+        if (onDamage == OnDamage.QUARANTINE) {
+          lock.exclusively(() -> quarantine(blob.getKey()));
+        }
+      }
+    }
+    return new Verification(read, users.size(), bytes, damages);
+  }
+
+  private Path quarantine(String digest) throws IOException {
+    files.createFolders(files.quarantine());
+    Path target = files.quarantine().resolve(Digests.hex(digest));
+    files.operations().rename(files.blob(digest), target);
+    files.operations().syncFolder(files.quarantine());
+    files.operations().syncFolder(files.blob(digest).getParent());
+    return target;
+  }
+}

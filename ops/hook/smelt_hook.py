@@ -1,0 +1,639 @@
+"""Tells a Smelt agent what the routers of a PyTorch model decide.
+
+    import smelt_hook
+    hook = smelt_hook.attach(model, agent="http://127.0.0.1:7070", name="my-model")
+    ...                       # serve as before
+    hook.close()              # posts what is left and takes the hooks off
+
+One file, needs nothing but torch. For models of transformers with Mixtral, PhiMoE, Granite-MoE,
+Qwen2/3-MoE, OLMoE, DeepSeek-V2/V3, gpt-oss, Llama-4 and Switch blocks.
+
+Of every forward pass it adds up, on the device that the router is on: counts, co-activation, gate
+mass and the Gram matrix of the router logits. Of a sampled share of the passes, where experts are
+modules of their own, also gate weight times norm of the experts' outputs and, if a moments file is
+named, the second moments that Smelt's refit needs. A thread of its own posts the sums every
+interval to `POST {agent}/v1/tap/{name}`; tokens and texts never leave the process.
+
+What can go wrong stays here: an exception in a hook is logged, and after three the hooks come off.
+While the agent is away the sums are kept for `keep` seconds and then dropped; the memory they take
+does not grow, since they are sums.
+
+Limits: hooks break graphs of torch.compile and are not replayed by CUDA graphs, so run eagerly.
+Tokens that a Switch block drops over capacity count as routed. PhiMoE's gate weights are taken as
+those of a softmax over the two chosen. Fused experts report no norms and no moments.
+"""
+
+import ctypes
+import json
+import logging
+import os
+import random
+import re
+import struct
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import torch
+
+__all__ = ["attach", "Hook"]
+
+_LOG = logging.getLogger("smelt_hook")
+
+# The end of a router module's path; what comes before it is the path of the block.
+_ROUTERS = (
+    "router.layer",  # Granite-MoE
+    "router.classifier",  # Switch
+    "gate",  # Mixtral, PhiMoE, Qwen, OLMoE, DeepSeek
+    "router",  # gpt-oss, Llama-4
+)
+_BLOCKS = ("block_sparse_moe", "mlp", "feed_forward")
+
+# Newer versions of transformers call these blocks `mlp`; checkpoints on disk do not.
+_DISK_NAMES = {
+    "mixtral": "block_sparse_moe",
+    "phimoe": "block_sparse_moe",
+    "granitemoe": "block_sparse_moe",
+}
+_RENORMALIZING = {"mixtral", "phimoe", "granitemoe", "gpt_oss"}
+_TOP_K = ("num_experts_per_tok", "num_experts_per_token", "moe_topk")
+_ORDERS = ("by token", "by slot")
+_DOWN = ("w2", "down_proj", "wo")
+_MOST_FAILURES = 3
+_LONGEST_WAIT = 30.0
+
+
+def attach(
+    model,
+    agent="http://127.0.0.1:7070",
+    name=None,
+    *,
+    token=None,
+    interval=1.0,
+    keep=30.0,
+    sample=0.02,
+    moments_file=None,
+    moments_bytes=512 << 20,
+    pad_token_id=None,
+):
+    """Registers the hooks and starts to post.
+
+    agent: base address of the agent's API. name: the model's name in the agent's configuration; the
+    last part of config._name_or_path by default. token: an operator's bearer token, by default
+    SMELT_TOKEN of the environment. interval: seconds between posts. keep: seconds that sums are kept
+    while the agent is away. sample: share of the passes whose expert outputs are measured.
+    moments_file: where second moments go, *.moments.safetensors, rewritten once a minute.
+    moments_bytes: most memory for them; models that need more get none. pad_token_id: positions with
+    this token are left out; config.pad_token_id by default.
+
+    Raises ValueError where the model has no router that is known.
+    """
+    config = getattr(model, "config", None)
+    if name is None:
+        name = os.path.basename(str(getattr(config, "_name_or_path", "") or "").rstrip("/"))
+    if not name:
+        raise ValueError("the model has no name; pass the one of the agent's configuration as name")
+    blocks = _blocks(model, config)
+    if not blocks:
+        raise ValueError("no router found; known ones end in " + ", ".join(
+            "%s.%s" % (block, router) for block in _BLOCKS for router in _ROUTERS))
+    if pad_token_id is None:
+        pad_token_id = getattr(config, "pad_token_id", None)
+    hook = Hook(
+        _Agent(agent, name, token or os.environ.get("SMELT_TOKEN")), name, blocks,
+        interval, keep, sample, moments_file, moments_bytes, pad_token_id)
+    hook._register(model)
+    return hook
+
+
+class Hook:
+    """Registered hooks and the thread that posts; see attach."""
+
+    def __init__(self, agent, name, blocks, interval, keep, sample, moments_file, moments_bytes, pad):
+        self._agent = agent
+        self._name = name
+        self._blocks = blocks
+        self._interval = interval
+        self._keep = keep
+        self._sample = sample
+        self._moments_file = moments_file
+        self._moments_bytes = moments_bytes
+        self._pad = pad
+        self._handles = []
+        self._lock = threading.Lock()
+        self._measuring = False
+        self._mask = None
+        self._requests = 0
+        self._failures = 0
+        self._since = None
+        self._moments_due = 0.0
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="smelt-hook", daemon=True)
+
+    @property
+    def blocks(self):
+        """Names of the tapped blocks, as in the checkpoint."""
+        return [block.name for block in self._blocks]
+
+    def count_requests(self, number):
+        """Counts requests where the hook cannot see them: where there is no token embedding."""
+        with self._lock:
+            self._requests += number
+
+    def close(self):
+        """Takes the hooks off and posts what is left, for at most a few seconds."""
+        self._detach()
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5.0)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def _register(self, model):
+        embedding = _embedding(model)
+        if embedding is not None:
+            self._handles.append(embedding.register_forward_hook(self._guarded(self._embedded)))
+        for block in self._blocks:
+            self._handles.append(block.router.register_forward_hook(
+                self._guarded(lambda module, args, output, block=block: self._routed(block, args, output))))
+            self._handles.append(block.module.register_forward_hook(
+                self._guarded(lambda module, args, output, block=block: block.forget())))
+            for expert, module in block.expert_modules.items():
+                self._handles.append(module.register_forward_hook(
+                    self._guarded(lambda module, args, output, block=block, expert=expert:
+                                  self._calculated(block, expert, args, output))))
+                down = _down(module)
+                if down is not None and self._moments_file:
+                    self._handles.append(down.register_forward_pre_hook(
+                        self._guarded(lambda module, args, block=block, expert=expert:
+                                      block.keep_hidden(expert, args))))
+        self._thread.start()
+
+    def _guarded(self, callback):
+        """A hook that neither changes what the model does nor raises."""
+
+        def guarded(*arguments):
+            try:
+                with torch.inference_mode():
+                    callback(*arguments)
+            except Exception as failure:  # whatever it is, the model goes on
+                self._failures += 1
+                _LOG.warning("smelt: a router decision was lost: %s", failure, exc_info=self._failures == 1)
+                if self._failures >= _MOST_FAILURES:
+                    _LOG.error("smelt: the hooks come off after %d failures", self._failures)
+                    self._detach()
+
+        return guarded
+
+    def _detach(self):
+        handles, self._handles = self._handles, []
+        for handle in handles:
+            handle.remove()
+
+    def _embedded(self, module, args, output):
+        ids = args[0]
+        self._mask = None if self._pad is None else (ids != self._pad).reshape(-1)
+        if ids.dim() == 2 and ids.shape[1] > 1:
+            self.count_requests(ids.shape[0])
+
+    def _routed(self, block, args, output):
+        if block is self._blocks[0]:
+            self._measuring = random.random() < self._sample
+        inputs = args[0].reshape(-1, args[0].shape[-1])
+        with _exactly(inputs.device):
+            decision = block.decide(inputs, output)
+            mask = self._mask
+            if mask is not None and mask.numel() == decision.ids.shape[0]:
+                decision.leave_out(mask.to(decision.ids.device))
+            with self._lock:
+                block.add(decision)
+                if self._since is None:
+                    self._since = time.monotonic()
+        if self._measuring:
+            block.remember(inputs, decision)
+        else:
+            block.forget()
+
+    def _calculated(self, block, expert, args, output):
+        if block.inputs is None or not block.expert_modules:
+            return
+        if isinstance(output, (tuple, list)):
+            output = output[0]
+        with _exactly(output.device):
+            gates = block.gates_of(expert, args[0])
+            if gates is None:
+                return
+            with self._lock:
+                block.add_norms(expert, gates, output)
+                if self._moments_file and self._moments_fit():
+                    block.add_moments(expert, gates, args[0])
+
+    def _moments_fit(self):
+        needed = sum(block.moments_bytes() for block in self._blocks)
+        if needed > self._moments_bytes:
+            _LOG.warning(
+                "smelt: second moments take %d MB, more than moments_bytes allows; none are kept",
+                needed >> 20)
+            self._moments_file = None
+        return self._moments_file is not None
+
+    def _run(self):
+        wait = self._interval
+        while not self._closing.wait(wait):
+            wait = self._interval if self._post() else min(2 * wait, _LONGEST_WAIT)
+            self._write_moments()
+        self._post()
+        self._moments_due = 0.0
+        self._write_moments()
+
+    def _post(self):
+        """Posts what there is; tells whether the agent can be asked again soon."""
+        try:
+            taken, requests, since = self._take()
+            if not taken:
+                return True
+            with torch.inference_mode():
+                body = _sums_file(self._name, taken, requests)
+            answer = self._agent.post(body)
+            if answer == _Agent.AWAY and time.monotonic() - since < self._keep:
+                self._put_back(taken, requests, since)
+            return answer == _Agent.TAKEN
+        except Exception as failure:  # the model's process must not notice
+            _LOG.warning("smelt: usage was lost: %s", failure)
+            return False
+
+    def _take(self):
+        with self._lock:
+            taken = [(block, block.sums) for block in self._blocks if block.sums is not None]
+            for block, _ in taken:
+                block.sums = None
+            requests, self._requests = self._requests, 0
+            since, self._since = self._since, None
+            return taken, requests, since
+
+    def _put_back(self, taken, requests, since):
+        with self._lock, torch.inference_mode():
+            for block, sums in taken:
+                block.add_sums(sums)
+            self._requests += requests
+            self._since = since
+
+    def _write_moments(self):
+        if not self._moments_file or time.monotonic() < self._moments_due:
+            return
+        try:
+            self._moments_due = time.monotonic() + 60.0
+            with self._lock, torch.inference_mode():
+                tensors = [tensor for block in self._blocks for tensor in block.moment_tensors()]
+            if tensors:
+                _write(self._moments_file, _safetensors(tensors, {"model": self._name}))
+        except Exception as failure:
+            _LOG.warning("smelt: %s was not written: %s", self._moments_file, failure)
+
+
+class _Decision:
+    """What a router chose for some tokens: ids [T, k], gates [T, E], chosen [T, E], logits or None."""
+
+    def __init__(self, ids, weights, logits, experts):
+        wide = torch.float32 if ids.device.type == "mps" else torch.float64
+        rows = (ids.shape[0], experts)
+        self.ids = ids
+        self.tokens = torch.ones(ids.shape[0], 1, dtype=wide, device=ids.device)
+        self.chosen = torch.zeros(rows, dtype=wide, device=ids.device).scatter_(1, ids, 1.0)
+        self.gates = torch.zeros(rows, dtype=wide, device=ids.device).scatter_(1, ids, weights.to(wide))
+        self.logits = None if logits is None else logits.to(wide)
+
+    def leave_out(self, mask):
+        self.tokens *= mask.unsqueeze(1)
+        self.chosen *= self.tokens
+        self.gates *= self.tokens
+        if self.logits is not None:
+            self.logits = torch.where(mask.unsqueeze(1), self.logits, torch.zeros_like(self.logits))
+
+
+class _Block:
+    """One block with experts and what its router has decided since the last post."""
+
+    def __init__(self, name, module, router, experts, top_k, gating, expert_modules):
+        self.name = name
+        self.module = module
+        self.router = router
+        self.experts = experts
+        self.top_k = top_k
+        self.gating = gating
+        self.expert_modules = expert_modules
+        self.sums = None
+        self.inputs = None
+        self.decision = None
+        self.hidden = {}
+        self.order = None  # known once an expert got tokens that tell the two apart
+        self.moments = None
+
+    def decide(self, inputs, output):
+        """Reads a router's output, whichever of the forms of engines it has."""
+        parts = [part for part in (output if isinstance(output, (tuple, list)) else (output,))
+                 if torch.is_tensor(part)]
+        ids = weights = scores = None
+        for part in parts:
+            wide = part.reshape(-1, part.shape[-1])
+            if not part.is_floating_point():
+                ids = wide if wide.shape[1] == self.top_k else ids
+            elif wide.shape[1] == self.experts:
+                scores = wide if scores is None else scores
+            elif wide.shape[1] == self.top_k:
+                weights = wide
+        logits = scores if len(parts) == 1 else self._logits(inputs)
+        if logits is None and (ids is None or (weights is None and scores is None)):
+            raise ValueError("%s: the router's output has no form that is known" % self.name)
+        if ids is None:
+            ids = torch.topk(logits.float(), self.top_k, dim=-1).indices
+        ids = ids.to(torch.int64)
+        if weights is None:
+            chosen = scores is not None and len(parts) > 1
+            weights = scores.float().gather(1, ids) if chosen else self.gating(logits.float(), ids)
+        return _Decision(ids, weights, logits, self.experts)
+
+    def _logits(self, inputs):
+        weight = getattr(self.router, "weight", None)
+        if weight is None or tuple(weight.shape) != (self.experts, inputs.shape[1]):
+            return None
+        return torch.nn.functional.linear(
+            inputs.to(weight.dtype), weight, getattr(self.router, "bias", None))
+
+    def add(self, decision):
+        sums = {
+            "tokens": decision.tokens.sum().reshape(1),
+            "counts": decision.chosen.sum(0),
+            "co_activation": decision.chosen.t() @ decision.chosen,
+            "gate_mass": decision.gates.sum(0),
+        }
+        if decision.logits is not None:
+            sums["logit_gram"] = decision.logits.t() @ decision.logits
+        self.add_sums(sums)
+
+    def add_sums(self, sums):
+        if self.sums is None:
+            self.sums = {}
+        for key, value in sums.items():
+            if key in self.sums:
+                self.sums[key] += value
+            else:
+                self.sums[key] = value.clone()
+
+    def remember(self, inputs, decision):
+        self.inputs, self.decision = inputs, decision
+
+    def forget(self):
+        self.inputs = self.decision = None
+        self.hidden.clear()
+
+    def keep_hidden(self, expert, args):
+        if self.inputs is not None:
+            self.hidden[expert] = args[0].reshape(-1, args[0].shape[-1])
+
+    def gates_of(self, expert, args):
+        """Gate weights of an expert's tokens, in the order in which it got them."""
+        given = args.reshape(-1, args.shape[-1])
+        if self.order is not None:
+            rows = self._rows(self.order, expert)
+            return self.decision.gates[rows, expert] if rows.numel() == given.shape[0] else None
+        rows = {order: self._rows(order, expert) for order in _ORDERS}
+        fitting = [order for order in _ORDERS if self._given(rows[order], given)]
+        if not fitting:
+            _LOG.warning("smelt: %s: whose tokens an expert got cannot be told; no norms", self.name)
+            self.expert_modules = {}
+            return None
+        if not torch.equal(*rows.values()):
+            self.order = fitting[0]
+        return self.decision.gates[rows[fitting[0]], expert]
+
+    def _given(self, rows, given):
+        return rows.numel() == given.shape[0] and torch.equal(self.inputs[rows], given)
+
+    def _rows(self, order, expert):
+        hits = self.decision.ids == expert
+        return hits.nonzero()[:, 0] if order == "by token" else hits.t().nonzero()[:, 1]
+
+    def add_norms(self, expert, gates, output):
+        norms = output.reshape(-1, output.shape[-1]).float().norm(dim=1)
+        sums = torch.zeros(self.experts, dtype=gates.dtype, device=gates.device)
+        sums[expert] = (gates * norms).sum()
+        self.add_sums({"output_norms": sums})
+
+    def add_moments(self, expert, gates, inputs):
+        hidden = self.hidden.pop(expert, None)
+        if hidden is None or hidden.shape[0] != gates.shape[0]:
+            return
+        inputs = inputs.reshape(-1, inputs.shape[-1])
+        if self.moments is None:
+            self.moments = {
+                "tokens": torch.zeros(self.experts, dtype=torch.int64),
+                "inputs": _zeros(self.experts, inputs),
+                "activations": _zeros(self.experts, hidden),
+            }
+        weight = gates.float().unsqueeze(1)
+        for key, values in (("inputs", inputs), ("activations", hidden)):
+            weighted = values.float() * weight
+            self.moments[key][expert] += weighted.t() @ weighted
+        self.moments["tokens"][expert] += gates.shape[0]
+
+    def moments_bytes(self):
+        down = next((_down(module) for module in self.expert_modules.values()), None)
+        if down is None:
+            return 0
+        hidden, width = down.weight.shape
+        return 4 * self.experts * (hidden * hidden + width * width)
+
+    def moment_tensors(self):
+        if self.moments is None:
+            return
+        yield self.name + ".moments.tokens", self.moments["tokens"].clone()
+        for expert in range(self.experts):
+            for key in ("inputs", "activations"):
+                yield "%s.moments.%d.%s" % (self.name, expert, key), self.moments[key][expert].cpu()
+
+
+class _Agent:
+    """The agent's tap."""
+
+    TAKEN, REFUSED, AWAY = "taken", "refused", "away"
+
+    def __init__(self, base, name, token):
+        self.url = base.rstrip("/") + "/v1/tap/" + name
+        self._token = token
+        # The agent is beside the engine: a proxy of the environment has no part in this.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._last = self.TAKEN
+
+    def post(self, body):
+        """Tells whether the body was taken, refused (or nobody knows), or nobody was there."""
+        request = urllib.request.Request(
+            self.url, data=body, method="POST", headers={"Content-Type": "application/octet-stream"})
+        if self._token:
+            request.add_header("Authorization", "Bearer " + self._token)
+        try:
+            with self._opener.open(request, timeout=5.0):
+                return self._told(self.TAKEN, "takes usage")
+        except urllib.error.HTTPError as answer:
+            with answer:
+                busy = answer.code == 429
+                return self._told(self.AWAY if busy else self.REFUSED, _detail(answer))
+        except urllib.error.URLError as failure:
+            # Only where no connection was made is it sure that nothing was counted.
+            return self._told(
+                self.AWAY if isinstance(failure.reason, ConnectionRefusedError) else self.REFUSED,
+                failure.reason)
+        except OSError as failure:
+            return self._told(self.REFUSED, failure)
+
+    def _told(self, outcome, detail):
+        if outcome != self._last:
+            level = logging.INFO if outcome == self.TAKEN else logging.WARNING
+            _LOG.log(level, "smelt: %s: %s: %s", self.url, outcome, detail)
+            self._last = outcome
+        return outcome
+
+
+def _detail(answer):
+    try:
+        return json.load(answer).get("detail", answer.code)
+    except (ValueError, AttributeError, OSError):
+        return "HTTP %d" % answer.code
+
+
+def _blocks(model, config):
+    modules = dict(model.named_modules())
+    blocks = []
+    for path, module in modules.items():
+        parent = _block_path(path)
+        router = parent and _router(module)
+        if router:
+            blocks.append(_block(parent, modules[parent], router, config))
+    return blocks
+
+
+def _block_path(path):
+    for router in _ROUTERS:
+        if path.endswith("." + router):
+            parent = path[: -len(router) - 1]
+            if parent.rsplit(".", 1)[-1] in _BLOCKS:
+                return parent
+    return None
+
+
+def _router(module):
+    """The module, if it can be a router: it has weights [experts, hidden] of its own."""
+    weight = getattr(module, "weight", None)
+    return module if torch.is_tensor(weight) and weight.dim() == 2 else None
+
+
+def _block(path, module, router, config):
+    kind = str(getattr(config, "model_type", "") or "")
+    experts = router.weight.shape[0]
+    switch = path.split(".")[0] in ("encoder", "decoder") or "switch" in kind
+    top_k = 1 if switch else _top_k(module, router, config)
+    return _Block(
+        _disk_name(path, kind), module, router, experts, min(top_k, experts),
+        _gating(kind, config, switch), _expert_modules(module, experts))
+
+
+def _disk_name(path, kind):
+    head, last = path.rsplit(".", 1)
+    return head + "." + (_DISK_NAMES.get(kind, last) if last == "mlp" else last)
+
+
+def _top_k(module, router, config):
+    for owner in (config, getattr(config, "text_config", None), module, router):
+        for key in _TOP_K + ("top_k",):
+            value = getattr(owner, key, None)
+            if isinstance(value, int):
+                return value
+    raise ValueError("neither the config nor the block says how many experts are chosen for a token")
+
+
+def _gating(kind, config, switch):
+    """Gate weights [T, k] from logits and chosen ids, where the router gives none itself."""
+    if kind.startswith("llama4"):
+        return lambda logits, ids: torch.sigmoid(logits.gather(1, ids))
+    renormalize = not switch and getattr(config, "norm_topk_prob", kind in _RENORMALIZING)
+
+    def softmax(logits, ids):
+        weights = torch.softmax(logits, dim=-1).gather(1, ids)
+        return weights / weights.sum(-1, keepdim=True) if renormalize else weights
+
+    return softmax
+
+
+def _expert_modules(module, experts):
+    found = {}
+    for name, child in getattr(module, "experts", torch.nn.Module()).named_children():
+        number = re.fullmatch(r"(?:expert_)?(\d+)", name)
+        if number:
+            found[int(number.group(1))] = child
+    return found if len(found) == experts else {}
+
+
+def _down(expert):
+    return next((getattr(expert, name) for name in _DOWN if hasattr(expert, name)), None)
+
+
+def _embedding(model):
+    if hasattr(model, "get_input_embeddings"):
+        try:
+            return model.get_input_embeddings()
+        except (NotImplementedError, AttributeError):
+            pass
+    return next((m for m in model.modules() if isinstance(m, torch.nn.Embedding)), None)
+
+
+def _exactly(device):
+    """Sums are not taken in the half precision that a model may run in."""
+    return torch.autocast("cuda" if device.type == "cuda" else "cpu", enabled=False)
+
+
+def _zeros(experts, values):
+    size = values.shape[1]
+    return torch.zeros(experts, size, size, dtype=torch.float32, device=values.device)
+
+
+_TYPES = {torch.int64: "I64", torch.float32: "F32", torch.float64: "F64"}
+_WHOLE = ("tokens", "counts", "co_activation")
+
+
+def _sums_file(model, taken, requests):
+    tensors = []
+    for block, sums in taken:
+        for key, value in sums.items():
+            value = value.cpu().round().to(torch.int64) if key in _WHOLE else value.cpu()
+            tensors.append(("%s.usage.%s" % (block.name, key), value))
+    return _safetensors(tensors, {"model": model, "requests": str(requests)})
+
+
+def _safetensors(tensors, metadata):
+    header, at, parts = {"__metadata__": metadata}, 0, []
+    for name, tensor in tensors:
+        tensor = tensor.contiguous()
+        size = tensor.numel() * tensor.element_size()
+        header[name] = {
+            "dtype": _TYPES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [at, at + size]}
+        parts.append(ctypes.string_at(tensor.data_ptr(), size) if size else b"")
+        at += size
+    text = json.dumps(header).encode("utf-8")
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + b"".join(parts)
+
+
+def _write(path, content):
+    temporary = "%s.%d.tmp" % (path, os.getpid())
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)

@@ -1,0 +1,365 @@
+"""Runs with Debian's python3-torch alone: /usr/bin/python3 -m unittest discover ops/hook"""
+
+import http.server
+import json
+import logging
+import os
+import struct
+import tempfile
+import threading
+import time
+import types
+import unittest
+
+import torch
+from torch import nn
+
+import smelt_hook
+
+D, F, E, K = 8, 12, 6, 2
+
+
+class Expert(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w1, self.w3 = nn.Linear(D, F, bias=False), nn.Linear(D, F, bias=False)
+        self.w2 = nn.Linear(F, D, bias=False)
+
+    def forward(self, x):
+        return self.w2(torch.nn.functional.silu(self.w1(x)) * self.w3(x))
+
+
+class SparseBlock(nn.Module):
+    """As transformers 4 calculates a Mixtral block."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = nn.Linear(D, E, bias=False)
+        self.experts = nn.ModuleList(Expert() for _ in range(E))
+
+    def forward(self, hidden):
+        flat = hidden.reshape(-1, D)
+        weights, ids = torch.topk(torch.softmax(self.gate(flat), -1), K)
+        weights = weights / weights.sum(-1, keepdim=True)
+        result = torch.zeros_like(flat)
+        mask = torch.nn.functional.one_hot(ids, E).permute(2, 1, 0)
+        for expert in range(E):
+            slot, token = torch.where(mask[expert])
+            out = self.experts[expert](flat[token]) * weights[token, slot, None]
+            result.index_add_(0, token, out.to(result.dtype))
+        return result.reshape(hidden.shape)
+
+
+class SwitchRouter(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.classifier = nn.Linear(D, E, bias=False)
+
+    def forward(self, hidden):
+        return self.classifier(hidden).argmax(-1)
+
+
+class SwitchBlock(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.router = SwitchRouter()
+        self.experts = nn.ModuleDict({"expert_%d" % e: nn.Linear(D, D) for e in range(E)})
+
+    def forward(self, hidden):
+        ids = self.router(hidden)
+        result = hidden.clone()
+        for expert in range(E):
+            mask = ids == expert
+            result[mask] = self.experts["expert_%d" % expert](hidden[mask])
+        return result
+
+
+class ChoosingRouter(nn.Module):
+    """A router whose output is a tuple, as those of DeepSeek and gpt-oss are."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(E, D))
+        self.form = form
+
+    def forward(self, hidden):
+        scores = torch.sigmoid(torch.nn.functional.linear(hidden.reshape(-1, D), self.weight))
+        weights, ids = torch.topk(scores, K)
+        if self.form == "deepseek":
+            return ids, weights
+        return torch.zeros_like(scores).scatter_(1, ids, weights), ids
+
+
+class Routed(nn.Module):
+    def __init__(self, name, router):
+        super().__init__()
+        setattr(self, name, router)
+        self.name = name
+
+    def forward(self, hidden):
+        getattr(self, self.name)(hidden)
+        return hidden
+
+
+class Layer(nn.Module):
+    def __init__(self, name, block):
+        super().__init__()
+        setattr(self, name, block)
+        self.name = name
+
+    def forward(self, hidden):
+        return hidden + getattr(self, self.name)(hidden)
+
+
+class Model(nn.Module):
+    def __init__(self, kind, name, make, layers=2, **config):
+        super().__init__()
+        self.config = types.SimpleNamespace(
+            model_type=kind, num_experts_per_tok=K, _name_or_path="", **config)
+        self.embed_tokens = nn.Embedding(16, D)
+        self.layers = nn.ModuleList(Layer(name, make()) for _ in range(layers))
+
+    def forward(self, ids):
+        hidden = self.embed_tokens(ids)
+        for layer in self.layers:
+            hidden = layer(hidden)
+        return hidden
+
+
+class Agent(http.server.BaseHTTPRequestHandler):
+    """A stand-in for the agent that keeps what is posted."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.posts.append((self.path, dict(self.headers), parse(body)))
+        content = json.dumps({"detail": "as told"}).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+def parse(body):
+    (length,) = struct.unpack("<Q", body[:8])
+    header = json.loads(body[8:8 + length])
+    tensors = {}
+    for name, info in header.items():
+        if name != "__metadata__":
+            begin, end = info["data_offsets"]
+            kind = {"I64": torch.int64, "F32": torch.float32, "F64": torch.float64}[info["dtype"]]
+            raw = bytearray(body[8 + length + begin:8 + length + end])
+            tensors[name] = torch.frombuffer(raw, dtype=kind).reshape(info["shape"])
+    assert 8 + length + max(i["data_offsets"][1] for n, i in header.items() if n != "__metadata__") == len(body)
+    return header["__metadata__"], tensors
+
+
+class HookTest(unittest.TestCase):
+    def setUp(self):
+        torch.manual_seed(7)
+        logging.getLogger("smelt_hook").setLevel(logging.CRITICAL)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Agent)
+        self.server.posts, self.server.status = [], 200
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = "http://127.0.0.1:%d" % self.server.server_port
+        self.ids = torch.randint(1, 16, (3, 5))
+
+    def tearDown(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def attach(self, model, **options):
+        return smelt_hook.attach(model, self.url, "tiny", interval=60, **options)
+
+    def posted(self):
+        self.assertEqual(1, len(self.server.posts))
+        path, _, (metadata, tensors) = self.server.posts[0]
+        self.assertEqual("/v1/tap/tiny", path)
+        return metadata, tensors
+
+    def test_should_add_up_what_a_mixtral_router_decides(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock)
+        seen = []
+        model.layers[0].block_sparse_moe.gate.register_forward_hook(lambda m, a, o: seen.append((a[0], o)))
+        with self.attach(model, sample=1.0):
+            plain = model(self.ids)
+            model(self.ids[:, :1])
+        metadata, tensors = self.posted()
+        self.assertEqual({"model": "tiny", "requests": "3"}, metadata)
+        logits = torch.cat([o for _, o in seen]).double()
+        weights, ids = torch.topk(torch.softmax(logits, -1), K)
+        chosen = torch.zeros(18, E, dtype=torch.float64).scatter_(1, ids, 1.0)
+        gates = torch.zeros(18, E, dtype=torch.float64).scatter_(1, ids, weights / weights.sum(-1, keepdim=True))
+        usage = "layers.0.block_sparse_moe.usage."
+        self.assertEqual([18], tensors[usage + "tokens"].tolist())
+        self.assertTrue(torch.equal(chosen.sum(0).long(), tensors[usage + "counts"]))
+        self.assertTrue(torch.equal((chosen.t() @ chosen).long(), tensors[usage + "co_activation"]))
+        torch.testing.assert_close(gates.sum(0), tensors[usage + "gate_mass"], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(logits.t() @ logits, tensors[usage + "logit_gram"], rtol=1e-5, atol=1e-6)
+        inputs = torch.cat([a.reshape(-1, D) for a, _ in seen])
+        norms = torch.stack([
+            (gates[:, e] * model.layers[0].block_sparse_moe.experts[e](inputs).norm(dim=1)).sum()
+            for e in range(E)])
+        torch.testing.assert_close(norms, tensors[usage + "output_norms"], rtol=1e-4, atol=1e-5)
+        self.assertIn("layers.1.block_sparse_moe.usage.counts", tensors)
+        torch.testing.assert_close(plain, model(self.ids))
+
+    def test_should_write_second_moments_weighted_by_the_squared_gate(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock, layers=1)
+        seen = []
+        model.layers[0].block_sparse_moe.gate.register_forward_hook(lambda m, a, o: seen.append((a[0], o)))
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "live.moments.safetensors")
+            with self.attach(model, sample=1.0, moments_file=file):
+                model(self.ids)
+            self.assertEqual(["live.moments.safetensors"], os.listdir(folder))
+            with open(file, "rb") as written:
+                _, tensors = parse(written.read())
+        inputs, logits = seen[0]
+        weights, ids = torch.topk(torch.softmax(logits, -1), K)
+        gates = torch.zeros(15, E).scatter_(1, ids, weights / weights.sum(-1, keepdim=True))
+        block = "layers.0.block_sparse_moe.moments."
+        self.assertEqual((gates > 0).sum(0).tolist(), tensors[block + "tokens"].tolist())
+        for e in range(E):
+            expert = model.layers[0].block_sparse_moe.experts[e]
+            hidden = torch.nn.functional.silu(expert.w1(inputs)) * expert.w3(inputs)
+            g = gates[:, e, None]
+            torch.testing.assert_close((g * inputs).t() @ (g * inputs), tensors[block + "%d.inputs" % e])
+            torch.testing.assert_close((g * hidden).t() @ (g * hidden), tensors[block + "%d.activations" % e])
+
+    def test_should_keep_no_moments_that_do_not_fit(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock)
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "m")
+            with self.attach(model, sample=1.0, moments_file=file, moments_bytes=100):
+                model(self.ids)
+            self.assertEqual([], os.listdir(folder))
+
+    def test_should_use_the_names_of_the_checkpoint_for_newer_modules(self):
+        with self.attach(Model("mixtral", "mlp", lambda: Routed("gate", ChoosingRouter("deepseek")))) as hook:
+            self.assertEqual(["layers.0.block_sparse_moe", "layers.1.block_sparse_moe"], hook.blocks)
+
+    def test_should_read_routers_that_choose_themselves(self):
+        for kind, router, form in (("deepseek_v3", "gate", "deepseek"), ("gpt_oss", "router", "gpt-oss")):
+            with self.subTest(kind):
+                self.server.posts.clear()
+                model = Model(kind, "mlp", lambda: Routed(router, ChoosingRouter(form)), layers=1)
+                with self.attach(model):
+                    model(self.ids)
+                _, tensors = self.posted()
+                weight = getattr(model.layers[0].mlp, router).weight
+                logits = model.embed_tokens(self.ids).reshape(-1, D) @ weight.t()
+                scores, ids = torch.topk(torch.sigmoid(logits), K)
+                gates = torch.zeros(15, E).scatter_(1, ids, scores).sum(0).double()
+                usage = "layers.0.mlp.usage."
+                self.assertEqual(30, tensors[usage + "counts"].sum())
+                torch.testing.assert_close(gates, tensors[usage + "gate_mass"], rtol=1e-5, atol=1e-6)
+                torch.testing.assert_close(
+                    (logits.t() @ logits).double(), tensors[usage + "logit_gram"], rtol=1e-4, atol=1e-4)
+
+    def test_should_read_switch_blocks(self):
+        model = nn.Module()
+        model.config = types.SimpleNamespace(model_type="switch_transformers", num_experts=E)
+        model.encoder = Model("", "mlp", SwitchBlock, layers=1)
+        with self.attach(model, sample=1.0) as hook:
+            self.assertEqual(["encoder.layers.0.mlp"], hook.blocks)
+            model.encoder(self.ids)
+        _, tensors = self.posted()
+        self.assertEqual(15, tensors["encoder.layers.0.mlp.usage.counts"].sum())
+        self.assertIn("encoder.layers.0.mlp.usage.output_norms", tensors)
+
+    def test_should_leave_padding_out(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock, pad_token_id=0)
+        self.ids[0, :2] = 0
+        with self.attach(model, sample=1.0):
+            model(self.ids)
+        _, tensors = self.posted()
+        self.assertEqual([13], tensors["layers.0.block_sparse_moe.usage.tokens"].tolist())
+        self.assertEqual(26, tensors["layers.0.block_sparse_moe.usage.counts"].sum())
+
+    def test_should_count_exactly_in_half_precision(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock, layers=1)
+        with self.attach(model, sample=1.0), torch.autocast("cpu", dtype=torch.bfloat16):
+            model(torch.randint(1, 16, (40, 50)))
+        _, tensors = self.posted()
+        usage = "layers.0.block_sparse_moe.usage."
+        self.assertEqual(4000, tensors[usage + "counts"].sum())
+        self.assertEqual(tensors[usage + "counts"].tolist(), tensors[usage + "co_activation"].diagonal().tolist())
+
+    def test_should_keep_sums_while_the_agent_is_away(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock)
+        self.server.shutdown()
+        self.server.server_close()
+        hook = smelt_hook.attach(model, self.url, "tiny", interval=60)
+        model(self.ids)
+        self.assertFalse(hook._post())
+        model(self.ids)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.server.server_port), Agent)
+        self.server.posts, self.server.status = [], 200
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        hook.close()
+        metadata, tensors = self.posted()
+        self.assertEqual("6", metadata["requests"])
+        self.assertEqual([30], tensors["layers.0.block_sparse_moe.usage.tokens"].tolist())
+
+    def test_should_drop_sums_when_the_agent_stays_away(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock)
+        self.server.shutdown()
+        self.server.server_close()
+        hook = smelt_hook.attach(model, self.url, "tiny", interval=60, keep=0)
+        model(self.ids)
+        self.assertFalse(hook._post())
+        self.assertEqual(([], 0, None), hook._take())
+        hook.close()
+
+    def test_should_drop_what_the_agent_refuses(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock)
+        self.server.status = 400
+        hook = self.attach(model)
+        model(self.ids)
+        self.assertFalse(hook._post())
+        hook.close()
+        self.assertEqual(1, len(self.server.posts))
+
+    def test_should_let_the_model_go_on_and_come_off_when_the_hook_fails(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock)
+        hook = self.attach(model)
+        plain = model(self.ids)
+        for block in hook._blocks:
+            block.decide = None
+        for _ in range(2):
+            torch.testing.assert_close(plain, model(self.ids))
+        self.assertEqual([], hook._handles)
+        self.assertEqual(0, len(model.layers[0].block_sparse_moe.gate._forward_hooks))
+        hook.close()
+
+    def test_should_post_every_interval_with_the_token(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock)
+        with smelt_hook.attach(model, self.url, "tiny", interval=0.01, token="secret"):
+            for posts in (1, 2):
+                model(self.ids)
+                deadline = time.monotonic() + 30
+                while len(self.server.posts) < posts and time.monotonic() < deadline:
+                    threading.Event().wait(0.01)
+        self.assertGreaterEqual(len(self.server.posts), 2)
+        self.assertEqual("Bearer secret", self.server.posts[0][1]["Authorization"])
+
+    def test_should_refuse_a_model_without_routers(self):
+        with self.assertRaisesRegex(ValueError, "no router found"):
+            self.attach(nn.Linear(2, 2))
+
+    def test_should_reach_a_real_agent(self):
+        url = os.environ.get("SMELT_TEST_AGENT")
+        if not url:
+            self.skipTest("SMELT_TEST_AGENT names no agent")
+        model = Model("mixtral", "block_sparse_moe", SparseBlock)
+        hook = smelt_hook.attach(model, url, "tiny", interval=60, sample=1.0)
+        model(self.ids)
+        self.assertTrue(hook._post())
+        hook.close()
+
+
+if __name__ == "__main__":
+    unittest.main()

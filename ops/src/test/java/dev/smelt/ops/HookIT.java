@@ -1,0 +1,118 @@
+package dev.smelt.ops;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.smelt.agent.api.AgentApi;
+import dev.smelt.agent.api.HealthChecks;
+import dev.smelt.agent.api.LiveEvents;
+import dev.smelt.agent.api.Metrics;
+import dev.smelt.agent.config.ApiSettings;
+import dev.smelt.agent.tap.Combiner;
+import dev.smelt.agent.tap.CombinerSettings;
+import dev.smelt.agent.tap.IngestTap;
+import dev.smelt.agent.tap.TappedModel;
+import dev.smelt.streams.usage.Usage;
+import dev.smelt.streams.usage.UsageRecord;
+import io.vertx.core.Vertx;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** The engine-side hook, tested in its own language and against the agent's route. */
+class HookIT {
+
+  private static final String PYTHON = "/usr/bin/python3";
+  private static final long LIMIT_SECONDS = 120;
+  private static final String TESTS = "test_smelt_hook";
+
+  @BeforeAll
+  static void needTorch() throws Exception {
+    assumeTrue(
+        Files.isExecutable(Path.of(PYTHON)) && run(Map.of(), "-c", "import torch").status() == 0,
+        "Debian's python3-torch is not installed");
+  }
+
+  @Test
+  void shouldPassItsOwnTests() throws Exception {
+    Finished tests = run(Map.of(), "-m", "unittest", TESTS);
+
+    assertThat(tests.status()).as(tests.output()).isZero();
+  }
+
+  @Test
+  void shouldBeUnderstoodByTheAgent() throws Exception {
+    Vertx vertx = Vertx.vertx();
+    List<UsageRecord> records = new CopyOnWriteArrayList<>();
+    TappedModel model = new TappedModel("tiny", 2, List.of(block(0), block(1)));
+    Combiner combiner =
+        new Combiner(model, CombinerSettings.defaults(), "engine", Clock.systemUTC(), records::add);
+    HealthChecks health = new HealthChecks();
+    try (Metrics metrics = new Metrics(health, Clock.systemUTC());
+        IngestTap tap = new IngestTap(vertx, metrics.registry())) {
+      tap.take(model, combiner, () -> "");
+      AgentApi api =
+          new AgentApi(
+              vertx,
+              new ApiSettings("127.0.0.1", 0, List.of()),
+              List.of(),
+              new LiveEvents(metrics, Clock.systemUTC()),
+              health,
+              metrics,
+              List.of(tap::mount));
+      String agent = "http://127.0.0.1:" + api.start().await();
+
+      Finished test =
+          run(
+              Map.of("SMELT_TEST_AGENT", agent),
+              "-m",
+              "unittest",
+              TESTS + ".HookTest.test_should_reach_a_real_agent");
+
+      assertThat(test.status()).as(test.output()).isZero();
+      api.close().await();
+    } finally {
+      vertx.close().await();
+    }
+    combiner.flush();
+    assertThat(records).hasSize(2);
+    Usage usage = records.get(0).decisions().usage();
+    assertThat(usage.tokens()).isEqualTo(15);
+    assertThat(usage.requests()).isEqualTo(3);
+    assertThat(usage.gateMass()).isPresent();
+    assertThat(usage.logitGram()).isPresent();
+    assertThat(usage.outputNorm()).isPresent();
+  }
+
+  private static TappedModel.Block block(int layer) {
+    return new TappedModel.Block("layers." + layer + ".block_sparse_moe", layer, 6, 2);
+  }
+
+  private record Finished(int status, String output) {}
+
+  private static Finished run(Map<String, String> environment, String... arguments)
+      throws IOException, InterruptedException {
+    Path output = Files.createTempFile("smelt-hook", ".txt");
+    try {
+      ProcessBuilder builder = new ProcessBuilder(new ArrayList<>(List.of(PYTHON)));
+      builder.command().addAll(List.of(arguments));
+      builder.directory(Path.of("hook").toFile());
+      builder.environment().putAll(environment);
+      builder.environment().put("PYTHONDONTWRITEBYTECODE", "1");
+      Process process = builder.redirectErrorStream(true).redirectOutput(output.toFile()).start();
+      boolean ended = process.waitFor(LIMIT_SECONDS, TimeUnit.SECONDS);
+      process.destroyForcibly();
+      return new Finished(ended ? process.exitValue() : -1, Files.readString(output));
+    } finally {
+      Files.delete(output);
+    }
+  }
+}
