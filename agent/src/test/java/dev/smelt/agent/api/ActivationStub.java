@@ -100,4 +100,9 @@ final class ActivationStub implements ModelControl {
   public CompletionStage<Outcome> resume(Request request) {
     throw new UnsupportedOperationException();
   }
+
+  @Override
+  public void signal(Signal signal) {
+    throw new UnsupportedOperationException();
+  }
 }
