@@ -6,6 +6,7 @@ import dev.smelt.agent.control.Journal;
 import dev.smelt.agent.control.LoopState;
 import dev.smelt.agent.control.LoopStatus;
 import dev.smelt.agent.control.ModelControl;
+import dev.smelt.agent.control.Signal;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -67,6 +68,11 @@ final class ActivationStub implements ModelControl {
 
   @Override
   public List<Journal.Entry> journal(int most) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void signal(Signal signal) {
     throw new UnsupportedOperationException();
   }
 
