@@ -75,30 +75,31 @@ final class ModelRoutes {
                     .orElseThrow(() -> new BadRequest("name the snapshot in 'snapshot'")),
                 by));
     ask(router, "rollback", (model, body, by) -> model.rollback(body.snapshotId(), by));
-    signal(router);
-  }
-
-  private void signal(Router router) {
     router
         .post("/v1/models/:model/signal")
         .handler(BodyHandler.create(false).setBodyLimit(LARGEST_BODY))
         .handler(ModelRoutes::jsonOnly)
-        .handler(
-            request -> {
-              ModelControl model = models.get(request.pathParam("model"));
-              if (model == null) {
-                unknownModel(request);
-                return;
-              }
-              Buffer bytes = request.body().buffer();
-              Signal signal = SignalRequest.parse(bytes == null ? new byte[0] : bytes.getBytes());
-              try {
-                model.signal(signal);
-              } catch (IllegalArgumentException tooMany) {
-                throw new BadRequest(tooMany.getMessage());
-              }
-              tell(request, 200, "done", signal.name() + " is noted");
-            });
+        .handler(this::signal);
+  }
+
+  private void signal(RoutingContext request) {
+    ModelControl model = models.get(request.pathParam("model"));
+    if (model == null) {
+      unknownModel(request);
+      return;
+    }
+    Signal signal = SignalRequest.parse(body(request));
+    try {
+      model.signal(signal);
+    } catch (IllegalArgumentException e) {
+      throw new BadRequest(String.valueOf(e.getMessage()));
+    }
+    tell(request, 200, "done", "the canary compares it with the time before");
+  }
+
+  private static byte[] body(RoutingContext request) {
+    Buffer bytes = request.body().buffer();
+    return bytes == null ? new byte[0] : bytes.getBytes();
   }
 
   private void read(Router router, String what, Reading view) {
@@ -140,9 +141,7 @@ final class ModelRoutes {
                 unknownModel(request);
                 return;
               }
-              Buffer bytes = request.body().buffer();
-              OperatorRequest body =
-                  OperatorRequest.parse(bytes == null ? new byte[0] : bytes.getBytes());
+              OperatorRequest body = OperatorRequest.parse(body(request));
               Request by = new Request(AccessControl.caller(request).name(), body.why());
               outcome(() -> action.of(model, body, by))
                   .onSuccess(outcome -> tell(request, outcome))

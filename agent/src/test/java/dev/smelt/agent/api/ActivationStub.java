@@ -77,6 +77,11 @@ final class ActivationStub implements ModelControl {
   }
 
   @Override
+  public void signal(Signal signal) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
   public CompletionStage<Outcome> remerge(Request request) {
     throw new UnsupportedOperationException();
   }

@@ -132,6 +132,25 @@ class AgentApiIT {
   }
 
   @Test
+  void shouldTakeASignalFromOutside() throws Exception {
+    String signal = "{\"name\":\"answer-quality\",\"value\":0.9,\"better\":\"higher\"}";
+    assertThat(api.post(MODEL + "/signal", signal).statusCode()).isEqualTo(200);
+    assertThat(api.get(MODEL + "/journal").body()).contains("answer-quality is 0.9");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{}",
+        "{\"name\":\"a b\",\"value\":1,\"better\":\"lower\"}",
+        "{\"name\":\"a\",\"value\":1,\"better\":\"best\"}",
+        "{\"name\":\"a\",\"value\":\"NaN\",\"better\":\"lower\"}"
+      })
+  void shouldRefuseASignalThatIsNone(String signal) throws Exception {
+    assertThat(api.post(MODEL + "/signal", signal).statusCode()).isEqualTo(400);
+  }
+
+  @Test
   void shouldRefuseAnActivationWithoutSnapshot() throws Exception {
     HttpResponse<String> answer = api.post(MODEL + "/activate", REASON);
     assertThat(answer.statusCode()).isEqualTo(400);
