@@ -77,11 +77,6 @@ final class ActivationStub implements ModelControl {
   }
 
   @Override
-  public void signal(Signal signal) {
-    throw new UnsupportedOperationException();
-  }
-
-  @Override
   public CompletionStage<Outcome> remerge(Request request) {
     throw new UnsupportedOperationException();
   }
@@ -103,11 +98,6 @@ final class ActivationStub implements ModelControl {
 
   @Override
   public CompletionStage<Outcome> resume(Request request) {
-    throw new UnsupportedOperationException();
-  }
-
-  @Override
-  public void signal(Signal signal) {
     throw new UnsupportedOperationException();
   }
 }
