@@ -54,7 +54,7 @@ class ExportFormsTest {
     assertThat(MoeModel.load(folder.resolve("uniform")).blocks().get(0).experts())
         .isEqualTo(GROUPS);
     assertThat(MoeModel.load(folder.resolve("compact")).expertBytes())
-        .isEqualTo(MoeModel.load(folder.resolve("expanded")).expertBytes() * GROUPS / MAP.length);
+        .isLessThan(MoeModel.load(folder.resolve("expanded")).expertBytes());
   }
 
   private static Manifest publish(SnapshotStore store, Checkpoint base) {
