@@ -288,8 +288,9 @@ class Hook:
             return
         try:
             self._moments_due = time.monotonic() + 60.0
-            with self._lock, torch.inference_mode():
-                tensors = [tensor for block in self._blocks for tensor in block.moment_tensors()]
+            with torch.inference_mode():
+                tensors = [
+                    tensor for block in self._blocks for tensor in block.moment_tensors(self._lock)]
             if tensors:
                 _write(self._moments_file, _safetensors(tensors, {"model": self._name}))
         except Exception as failure:
@@ -449,13 +450,18 @@ class _Block:
         hidden, width = down.weight.shape
         return 4 * self.experts * (hidden * hidden + width * width)
 
-    def moment_tensors(self):
+    def moment_tensors(self, lock):
+        """Copies, one under the lock at a time, so that a pass never waits for all of them."""
         if self.moments is None:
             return
-        yield self.name + ".moments.tokens", self.moments["tokens"].clone()
+        with lock:
+            tokens = self.moments["tokens"].clone()
+        yield self.name + ".moments.tokens", tokens
         for expert in range(self.experts):
             for key in ("inputs", "activations"):
-                yield "%s.moments.%d.%s" % (self.name, expert, key), self.moments[key][expert].cpu()
+                with lock:
+                    copy = self.moments[key][expert].to("cpu", copy=True)
+                yield "%s.moments.%d.%s" % (self.name, expert, key), copy
 
 
 class _Agent:

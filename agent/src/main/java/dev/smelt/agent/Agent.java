@@ -33,7 +33,6 @@ import dev.smelt.agent.tap.TappedModel;
 import dev.smelt.agent.tap.UsageProducer;
 import dev.smelt.agent.traffic.TrafficMonitor;
 import dev.smelt.store.checkpoint.Checkpoint;
-import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.snapshot.SnapshotStore;
 import dev.smelt.streams.drift.Drift;
 import dev.smelt.streams.drift.ModelDrift;
@@ -48,7 +47,6 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayDeque;
-import java.util.ArrayList;
 import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -257,7 +255,7 @@ public final class Agent implements AutoCloseable {
     metrics.watch(loop);
     health.register("engine " + model.name(), () -> engineHealth(loop));
 
-    TappedModel tapped = tapped(model.name(), checkpoint);
+    TappedModel tapped = TappedModel.of(model.name(), checkpoint);
     Combiner combiner =
         new Combiner(
             tapped,
@@ -346,15 +344,6 @@ public final class Agent implements AutoCloseable {
           case VLLM -> EngineDialect.VLLM;
         },
         model.proxy().share());
-  }
-
-  private static TappedModel tapped(String name, Checkpoint checkpoint) {
-    List<TappedModel.Block> blocks = new ArrayList<>();
-    for (MoeBlock block : checkpoint.blocks()) {
-      blocks.add(new TappedModel.Block(block.name(), block.layer(), block.experts(), block.topK()));
-    }
-    int layers = checkpoint.config().path("num_hidden_layers").asInt(blocks.size());
-    return new TappedModel(name, layers, blocks);
   }
 
   private static URI address(String host, int port) {

@@ -31,7 +31,7 @@ import org.junit.jupiter.api.Test;
 class HookIT {
 
   private static final String PYTHON = "/usr/bin/python3";
-  private static final long LIMIT_SECONDS = 120;
+  private static final long LIMIT_SECONDS = 300;
   private static final String TESTS = "test_smelt_hook";
 
   @BeforeAll

@@ -27,6 +27,7 @@ import picocli.CommandLine.Spec;
       AblateCommand.class,
       BenchCommand.class,
       CompressCommand.class,
+      DoctorCommand.class,
       DriftCommand.class,
       EvaluateCommand.class,
       InspectCommand.class,

@@ -44,7 +44,13 @@ final class Gate {
    * @param figures by name: {@code full}, {@code candidate}, {@code active} where one serves, and
    *     {@code weights} by text; bits per byte
    */
-  record Verdict(boolean passed, String reason, Map<String, Object> figures) {}
+  record Verdict(boolean passed, String reason, Map<String, Object> figures) {
+
+    /** Of the candidate; the same for all where no text is scored. */
+    double bitsPerByte() {
+      return (double) figures.getOrDefault("candidate", 0.0);
+    }
+  }
 
   private final Checkpoint checkpoint;
   private final GateSettings settings;

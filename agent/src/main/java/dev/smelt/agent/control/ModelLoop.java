@@ -3,13 +3,14 @@ package dev.smelt.agent.control;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.agent.control.Journal.Entry;
 import dev.smelt.agent.control.Journal.Kind;
 import dev.smelt.agent.control.LoopStatus.Progress;
 import dev.smelt.agent.control.StateFile.OwnActivation;
 import dev.smelt.agent.control.StateFile.TurnedDown;
-import dev.smelt.agent.plan.Plan;
+import dev.smelt.agent.plan.PlanException;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.TensorSource;
@@ -30,7 +31,9 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -42,6 +45,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -74,7 +78,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   private final Activator activator;
   private final Clock clock;
   private final AlignmentFile alignments;
-  private final Smelter smelter;
+  private final List<Smelter> smelters;
   private final Gate gate;
   private final ShapeMemory memory;
   private final CanaryWatch canary;
@@ -93,6 +97,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   private volatile int activations;
   private Map<String, Profile> beforeBreach = Map.of();
   private Instant retryAt = Instant.MIN;
+  private boolean baselineSent;
 
   /**
    * @param checkpoint the full model, open as long as the loop
@@ -121,7 +126,13 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     this.clock = clock;
     this.changed = changed;
     this.alignments = AlignmentFile.open(folder.resolve("alignments.bin"), checkpoint.digest());
-    this.smelter = new Smelter(checkpoint, settings.compression(), alignments, store::holds);
+    this.smelters =
+        settings.compression().strategies().stream()
+            .map(
+                strategy ->
+                    new Smelter(
+                        checkpoint, settings.compression(), strategy, alignments, store::holds))
+            .toList();
     this.gate = new Gate(checkpoint, settings.gate());
     this.canary = new CanaryWatch(settings.canary(), serving);
     this.memory = new ShapeMemory(store, settings.policy().rememberedSnapshots());
@@ -551,6 +562,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     save(content.withRecall(clock.instant()));
     enter(gating);
     Map<String, Profile> recent = recent(profiles);
+    boolean passed = false;
     try {
       Manifest earlier = store.manifest(model(), snapshot);
       interruption.allow();
@@ -566,14 +578,15 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
           Kind.GATE,
           (verdict.passed() ? "recall passed: " : "recall refused: ") + verdict.reason(),
           verdict.figures());
-      if (verdict.passed()) {
-        return activateOwn(snapshot, "RECALL: " + gating.reason());
-      }
+      passed = verdict.passed();
     } catch (IOException | RuntimeException e) {
       if (interruption.asked()) {
         return abandoned("recall", gating.refuse(clock.instant()));
       }
       failed("recall failed; what served goes on serving", e);
+    }
+    if (passed) {
+      return activateOwn(snapshot, "RECALL: " + gating.reason());
     }
     LoopState.Observing observing = enter(gating.refuse(clock.instant()));
     return remerge(
@@ -605,59 +618,53 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     save(content.withRemerge(clock.instant()));
     enter(planning);
     LoopState abandonedTo = planning.abandon(clock.instant());
-    try (Publication publication = store.begin(model())) {
+    Manifest candidate;
+    try {
       interruption.allow();
-      Manifest candidate;
       try {
         Manifest before = active.orElseThrow();
-        Reuse reuse = smelter.plan(profiles, before);
-        if (reuse.everything()) {
+        List<Attempt> attempts = attempts(profiles, before);
+        if (attempts.isEmpty()) {
           interruption.forbid();
           return nothingChanged(planning, profiles);
         }
         LoopState.Compressing compressing = enter(planning.compress(clock.instant()));
-        smelter.compress(
-            reuse,
-            before,
-            publication,
-            (block, done, all) -> progress = Optional.of(new Progress("merging", done, all)));
-        LoopState.Gating gating = enter(compressing.gate(clock.instant()));
-        if (reuse.keptGroups() > 0) {
-          write(
-              Kind.STATE,
-              String.format(
-                  Locale.ROOT,
-                  "%d of %d groups are kept from %s",
-                  reuse.keptGroups(),
-                  reuse.plan().groups(),
-                  before.id()),
-              Map.of("kept", reuse.keptGroups(), "groups", reuse.plan().groups()));
+        for (Attempt attempt : attempts) {
+          attempt
+              .smelter()
+              .compress(
+                  attempt.reuse(),
+                  before,
+                  attempt.publication(),
+                  (block, done, all) ->
+                      progress =
+                          Optional.of(new Progress("merging by " + attempt.strategy(), done, all)));
         }
-        progress = Optional.of(new Progress("scoring on held-out text", 0, 1));
-        Gate.Verdict verdict =
-            gate.judge(
-                publication.tensors(),
-                activeTensors(),
-                frequencies(profiles),
-                settings.gate().minimumGain());
-        write(
-            Kind.GATE,
-            (verdict.passed() ? "passed: " : "refused: ") + verdict.reason(),
-            verdict.figures());
-        if (!verdict.passed()) {
+        LoopState.Gating gating = enter(compressing.gate(clock.instant()));
+        Map<Attempt, Gate.Verdict> verdicts = judge(attempts, profiles);
+        Optional<Attempt> best =
+            attempts.stream()
+                .filter(attempt -> verdicts.get(attempt).passed())
+                .min(Comparator.comparingDouble(attempt -> verdicts.get(attempt).bitsPerByte()));
+        if (best.isEmpty()) {
           turnDown(profiles);
           enter(gating.refuse(clock.instant()));
-          return new Outcome.Refused(verdict.reason());
+          return new Outcome.Refused(
+              verdicts.values().stream()
+                  .map(Gate.Verdict::reason)
+                  .collect(Collectors.joining("; ")));
         }
         interruption.forbid();
         LoopState.Publishing publishing = enter(gating.publish(clock.instant()));
         abandonedTo = publishing.abandon(clock.instant());
-        candidate = publication.commit(draft(planning.trigger(), reuse.plan(), verdict, profiles));
+        candidate =
+            best.get()
+                .publication()
+                .commit(draft(planning.trigger(), best.get(), verdicts, profiles));
       } finally {
         interruption.forbid();
         progress = Optional.empty();
       }
-      return activateOwn(candidate.id(), planning.trigger() + ": " + planning.reason());
     } catch (IOException | RuntimeException e) {
       if (interruption.asked()) {
         return abandoned("re-merge", abandonedTo);
@@ -666,6 +673,64 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       enter(abandonedTo);
       return new Outcome.Refused(String.valueOf(e.getMessage()));
     }
+    return activateOwn(candidate.id(), planning.trigger() + ": " + planning.reason());
+  }
+
+  /** One strategy's candidate in the making. */
+  private record Attempt(Smelter smelter, Reuse reuse, Publication publication) {
+    String strategy() {
+      return smelter.strategy();
+    }
+  }
+
+  /** What each strategy would make of the traffic; those that would change nothing are left out. */
+  private List<Attempt> attempts(Map<String, Profile> profiles, Manifest before) {
+    List<Attempt> attempts = new ArrayList<>();
+    List<PlanException> lacking = new ArrayList<>();
+    for (Smelter smelter : smelters) {
+      try {
+        Reuse reuse = smelter.plan(profiles, before);
+        if (!reuse.everything()) {
+          attempts.add(new Attempt(smelter, reuse, store.begin(model())));
+        }
+      } catch (PlanException e) {
+        lacking.add(e);
+        write(Kind.DECISION, smelter.strategy() + " is not tried: " + e.getMessage(), Map.of());
+      }
+    }
+    if (lacking.size() == smelters.size()) {
+      throw lacking.get(0);
+    }
+    return attempts;
+  }
+
+  private Map<Attempt, Gate.Verdict> judge(List<Attempt> attempts, Map<String, Profile> profiles)
+      throws IOException {
+    Map<Attempt, Gate.Verdict> verdicts = new LinkedHashMap<>();
+    for (Attempt attempt : attempts) {
+      progress =
+          Optional.of(
+              new Progress("scoring " + attempt.strategy(), verdicts.size(), attempts.size()));
+      Gate.Verdict verdict =
+          gate.judge(
+              attempt.publication().tensors(),
+              activeTensors(),
+              frequencies(profiles),
+              settings.gate().minimumGain());
+      verdicts.put(attempt, verdict);
+      write(
+          Kind.GATE,
+          String.format(
+              Locale.ROOT,
+              "%s: %s: %s; %d of %d groups are kept from the active snapshot",
+              verdict.passed() ? "passed" : "refused",
+              attempt.strategy(),
+              verdict.reason(),
+              attempt.reuse().keptGroups(),
+              attempt.reuse().plan().groups()),
+          verdict.figures());
+    }
+    return verdicts;
   }
 
   private Outcome nothingChanged(LoopState.Planning planning, Map<String, Profile> profiles) {
@@ -698,15 +763,29 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   }
 
   private ManifestDraft draft(
-      Trigger trigger, Plan plan, Gate.Verdict verdict, Map<String, Profile> profiles) {
+      Trigger trigger,
+      Attempt best,
+      Map<Attempt, Gate.Verdict> verdicts,
+      Map<String, Profile> profiles) {
+    ObjectMapper json = new ObjectMapper();
+    ObjectNode figures = json.valueToTree(verdicts.get(best).figures());
+    if (verdicts.size() > 1) {
+      ObjectNode tried = figures.putObject("tried");
+      verdicts.forEach(
+          (attempt, verdict) ->
+              tried
+                  .putObject(attempt.strategy())
+                  .put("passed", verdict.passed())
+                  .setAll(json.<ObjectNode>valueToTree(verdict.figures())));
+    }
     return new ManifestDraft(
         active.map(Manifest::id),
         SELF,
         trigger.name().toLowerCase(Locale.ROOT),
-        plan.strategy(),
+        best.strategy(),
         checkpoint.digest(),
-        smelter.toJson(plan),
-        new ObjectMapper().valueToTree(verdict.figures()),
+        best.smelter().toJson(best.reuse().plan()),
+        figures,
         Baselines.toJson(profiles));
   }
 
@@ -747,6 +826,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     Manifest wanted = wanted();
     active = Optional.of(wanted);
     if (served.isPresent() && served.get().id().equals(wanted.id())) {
+      finish(wanted);
       return new Outcome.Done(wanted.id() + " serves");
     }
     String from = served.map(Manifest::id).orElse("unknown");
@@ -767,6 +847,17 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     }
     enter(afterActivation(before, outcome, now));
     return outcome;
+  }
+
+  /** What came after a swap could not be done then, say because the broker was away. */
+  private void finish(Manifest serving) {
+    Instant now = clock.instant();
+    if (!baselineSent) {
+      rebase(serving, now);
+    }
+    if (content.state() instanceof LoopState.Activating activating) {
+      enter(afterActivation(activating, new Outcome.Done(serving.id() + " serves"), now));
+    }
   }
 
   private Outcome nowServes(Manifest snapshot, String from, Instant now) {
@@ -828,8 +919,10 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
 
   private void rebase(Manifest snapshot, Instant now) {
     List<Baseline> baselines = Baselines.of(snapshot, reference(), now);
-    if (!baselines.isEmpty()) {
+    baselineSent = baselines.isEmpty();
+    if (!baselineSent) {
       traffic.rebase(baselines);
+      baselineSent = true;
     }
   }
 

@@ -47,6 +47,7 @@ final class Smelter {
   private final Compressor compressor = new Compressor(Compute.cpu());
 
   /**
+   * @param strategy one of the settings'
    * @param alignments of this checkpoint
    * @param blobs whether the store has the blob of a digest
    * @throws RuntimeException if a name in the settings is unknown; the message lists the known ones
@@ -54,6 +55,7 @@ final class Smelter {
   Smelter(
       Checkpoint checkpoint,
       CompressionSettings settings,
+      String strategy,
       AlignmentCache alignments,
       Predicate<String> blobs) {
     this.checkpoint = checkpoint;
@@ -61,12 +63,16 @@ final class Smelter {
     this.blobs = blobs;
     this.options =
         new PlanOptions(
-            Strategy.named(settings.strategy()),
+            Strategy.named(strategy),
             Similarity.named(settings.similarity()),
             Budget.EXACT,
             Optional.ofNullable(settings.averageGroups()).orElseGet(this::threeQuarters));
     this.compression =
         new CompressOptions(Alignment.named(settings.align()), alignments, new Whole());
+  }
+
+  String strategy() {
+    return options.strategy().toString();
   }
 
   /**

@@ -1,5 +1,6 @@
 package dev.smelt.agent.tap;
 
+import dev.smelt.store.checkpoint.Checkpoint;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -52,6 +53,17 @@ public record TappedModel(String name, int decoderLayers, List<Block> blocks) {
         throw new IllegalArgumentException(name + ": blocks with different top-k");
       }
     }
+  }
+
+  /** The blocks of a checkpoint. */
+  public static TappedModel of(String name, Checkpoint checkpoint) {
+    int layers = checkpoint.config().path("num_hidden_layers").asInt(checkpoint.blocks().size());
+    return new TappedModel(
+        name,
+        layers,
+        checkpoint.blocks().stream()
+            .map(block -> new Block(block.name(), block.layer(), block.experts(), block.topK()))
+            .toList());
   }
 
   /** Experts chosen for each token, the same in every block. */

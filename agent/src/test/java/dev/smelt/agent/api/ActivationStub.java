@@ -6,6 +6,7 @@ import dev.smelt.agent.control.Journal;
 import dev.smelt.agent.control.LoopState;
 import dev.smelt.agent.control.LoopStatus;
 import dev.smelt.agent.control.ModelControl;
+import dev.smelt.agent.control.Signal;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -43,6 +44,11 @@ final class ActivationStub implements ModelControl {
   @Override
   public CompletionStage<Outcome> rollback(Optional<String> snapshot, Request request) {
     return activate(snapshot.orElseThrow(), request);
+  }
+
+  @Override
+  public void signal(Signal signal) {
+    throw new UnsupportedOperationException();
   }
 
   @Override
@@ -92,6 +98,11 @@ final class ActivationStub implements ModelControl {
 
   @Override
   public CompletionStage<Outcome> resume(Request request) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public void signal(Signal signal) {
     throw new UnsupportedOperationException();
   }
 }

@@ -48,6 +48,7 @@ class ConfigFileTest {
     assertThat(model.engine().format()).isEqualTo(EngineSettings.ExportFormat.EXPANDED);
     assertThat(model.engine().timeout()).isEqualTo(Duration.ofMinutes(2));
     assertThat(model.compression().strategy()).isEqualTo("m-smoe");
+    assertThat(model.compression().alternatives()).isEmpty();
     assertThat(model.compression().averageGroups()).isNull();
     assertThat(model.compression().similarity()).isEqualTo("co-activation");
     assertThat(model.compression().align()).isEqualTo("dominant");

@@ -170,7 +170,7 @@ class LoopCrashTest {
             checkpoint.directory(),
             new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
             null,
-            new CompressionSettings(null, 4.0, null, null, null),
+            new CompressionSettings(null, null, 4.0, null, null, null),
             new PolicySettings(Mode.AUTO, 2, Duration.ZERO, 100L, null, null, null),
             null,
             WATCHED),

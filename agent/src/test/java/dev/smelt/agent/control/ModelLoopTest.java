@@ -50,6 +50,7 @@ class ModelLoopTest {
   private volatile Function<Manifest, Activator.Result> engine =
       snapshot -> new Activator.Result.Served();
   private CanarySettings canary = new CanarySettings(Duration.ZERO, null, null, null, null);
+  private List<String> alternatives = List.of();
   private volatile ServingFigures serving = ServingFigures.NONE;
   private Checkpoint checkpoint;
   private SnapshotStore store;
@@ -93,9 +94,13 @@ class ModelLoopTest {
     assertThat(snapshot.strategy()).isEqualTo("m-smoe");
     assertThat(snapshot.trigger()).isEqualTo("first");
     assertThat(snapshot.bytes()).isLessThan(loop.status().fullExpertBytes());
-    assertThat(traffic.baselines())
-        .hasSize(TinyCheckpoint.LAYERS)
-        .allSatisfy(baseline -> assertThat(baseline.snapshot()).isEqualTo(snapshot.id()));
+    await()
+        .untilAsserted(
+            () ->
+                assertThat(traffic.baselines())
+                    .hasSize(TinyCheckpoint.LAYERS)
+                    .allSatisfy(
+                        baseline -> assertThat(baseline.snapshot()).isEqualTo(snapshot.id())));
   }
 
   @Test
@@ -458,7 +463,44 @@ class ModelLoopTest {
     assertThat(digests(second)).containsAnyElementsOf(digests(first)).hasSameSizeAs(digests(first));
     assertThat(loop.journal(100))
         .extracting(Journal.Entry::message)
-        .anyMatch(message -> message.endsWith("groups are kept from " + first));
+        .anyMatch(
+            message ->
+                message.matches("passed: .*[1-9] of 8 groups are kept from the active snapshot"));
+  }
+
+  @Test
+  void shouldServeTheBestOfSeveralStrategiesAndKeepAllFigures() throws IOException {
+    alternatives = List.of("frequency-prune", "reap");
+    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, 0.0));
+
+    String first = adaptTo(1, "");
+
+    Manifest snapshot = store.manifest(MODEL, first);
+    var tried = snapshot.gate().path("tried");
+    assertThat(tried.size()).isEqualTo(2);
+    double best = snapshot.gate().path("candidate").asDouble();
+    assertThat(tried.path(snapshot.strategy()).path("candidate").asDouble()).isEqualTo(best);
+    assertThat(tried)
+        .allSatisfy(
+            other -> assertThat(other.path("candidate").asDouble()).isGreaterThanOrEqualTo(best));
+    assertThat(loop.journal(100))
+        .extracting(Journal.Entry::message)
+        .anyMatch(message -> message.startsWith("reap is not tried: "));
+  }
+
+  @Test
+  void shouldGoOnAfterTheBrokerWasAwayDuringAnActivation() {
+    start(Mode.AUTO);
+    traffic.brokerAway(new IllegalStateException("the baseline was not taken"));
+    traffic.show(1);
+    await().until(() -> !loop.servedSnapshot().isEmpty());
+
+    traffic.brokerBack();
+
+    await().atMost(Duration.ofSeconds(20)).until(() -> loop.state() instanceof LoopState.Observing);
+    assertThat(traffic.baselines())
+        .isNotEmpty()
+        .allSatisfy(baseline -> assertThat(baseline.snapshot()).isEqualTo(loop.servedSnapshot()));
   }
 
   private String adaptTo(int seed, String before) {
@@ -503,7 +545,7 @@ class ModelLoopTest {
             checkpoint.directory(),
             new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
             null,
-            new CompressionSettings(null, 4.0, null, null, null),
+            new CompressionSettings(null, alternatives, 4.0, null, null, null),
             new PolicySettings(mode, 2, Duration.ZERO, 100L, null, null, null),
             gate,
             canary);

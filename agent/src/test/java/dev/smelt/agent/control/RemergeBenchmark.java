@@ -86,7 +86,8 @@ final class RemergeBenchmark {
   private Smelter smelter(String name) throws IOException {
     return new Smelter(
         checkpoint,
-        new CompressionSettings(null, (double) GROUPS, null, null, null),
+        new CompressionSettings(null, null, (double) GROUPS, null, null, null),
+        "m-smoe",
         AlignmentFile.open(folder.resolve(name + ".bin"), checkpoint.digest()),
         store::holds);
   }

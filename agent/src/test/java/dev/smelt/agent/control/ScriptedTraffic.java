@@ -15,6 +15,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import org.jspecify.annotations.Nullable;
 
 /** Traffic as a test says. */
 final class ScriptedTraffic implements Traffic {
@@ -24,12 +25,22 @@ final class ScriptedTraffic implements Traffic {
 
   private final String model;
   private final DriftHistory drift = new DriftHistory();
+  private volatile @Nullable RuntimeException brokerAway;
   private int windows;
   private volatile Map<String, Profile> profiles = Map.of();
   private volatile List<Baseline> baselines = new ArrayList<>();
 
   ScriptedTraffic(String model) {
     this.model = model;
+  }
+
+  /** From now on baselines are refused. */
+  void brokerAway(RuntimeException failure) {
+    brokerAway = failure;
+  }
+
+  void brokerBack() {
+    brokerAway = null;
   }
 
   List<Baseline> baselines() {
@@ -83,6 +94,10 @@ final class ScriptedTraffic implements Traffic {
 
   @Override
   public void rebase(List<Baseline> next) {
+    RuntimeException failure = brokerAway;
+    if (failure != null) {
+      throw failure;
+    }
     baselines = next;
   }
 

@@ -199,8 +199,12 @@ public final class StoreClient {
           Manifest manifest = fetch(local, model, id);
           Optional<String> before = local.ref(model, ref).map(Ref::snapshot);
           if (!before.equals(target)) {
-            local.moveRef(
-                model, ref, before, id, new Reason("copy", "following " + base + " " + ref));
+            Reason reason = new Reason("copy", "following " + base + " " + ref);
+            RefUpdate update = local.moveRef(model, ref, before, id, reason);
+            if (!(update instanceof RefUpdate.Moved)) {
+              throw new StoreClientException(
+                  0, local.root() + ": the ref " + ref + " of " + model + " could not be moved");
+            }
           }
           return manifest;
         });

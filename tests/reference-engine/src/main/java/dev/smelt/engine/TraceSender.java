@@ -27,13 +27,14 @@ final class TraceSender {
 
   private static final Logger LOG = LoggerFactory.getLogger(TraceSender.class);
   private static final long PERIOD_MILLIS = 250;
-  private static final int MOST_WAITING = 4096;
+  private static final int MOST_WAITING_TOKENS = 1 << 16;
 
   private final Vertx vertx;
   private final WebClient client;
   private final URI target;
   private final String model;
   private List<RoutingRecording> waiting = new ArrayList<>();
+  private int waitingTokens;
   private boolean sending;
 
   /**
@@ -47,10 +48,12 @@ final class TraceSender {
     vertx.setPeriodic(PERIOD_MILLIS, tick -> send());
   }
 
-  /** Takes a finished request's decisions. */
+  /** Takes a finished request's decisions, unless so many wait that a tap would refuse them. */
   synchronized void add(RoutingRecording recording) {
-    if (recording.tokens() > 0 && waiting.size() < MOST_WAITING) {
+    int tokens = recording.tokens();
+    if (tokens > 0 && waitingTokens + tokens <= MOST_WAITING_TOKENS) {
       waiting.add(recording);
+      waitingTokens += tokens;
     }
   }
 
@@ -61,6 +64,7 @@ final class TraceSender {
     sending = true;
     List<RoutingRecording> taken = waiting;
     waiting = new ArrayList<>();
+    waitingTokens = 0;
     return taken;
   }
 
