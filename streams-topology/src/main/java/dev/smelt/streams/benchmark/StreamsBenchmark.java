@@ -205,6 +205,10 @@ public final class StreamsBenchmark {
             Map.of(
                 "bootstrap.servers",
                 bootstrapServers,
+                "acks",
+                "1",
+                "enable.idempotence",
+                false,
                 "linger.ms",
                 20,
                 "batch.size",

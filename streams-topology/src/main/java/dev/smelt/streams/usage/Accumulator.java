@@ -192,7 +192,8 @@ public final class Accumulator {
         for (int other = slot + 1; other < end; other++) {
           int second = ids[other];
           if (second != PADDING) {
-            pairs[expert < second ? pairRow[expert] + second : pairRow[second] + expert]++;
+            // Without a branch: which of the two is lower is as good as random.
+            pairs[pairRow[Math.min(expert, second)] + Math.max(expert, second)]++;
           }
         }
       }
