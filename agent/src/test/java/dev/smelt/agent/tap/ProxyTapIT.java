@@ -583,7 +583,7 @@ class ProxyTapIT {
           .onSuccess(body -> good.addAndGet(body.toString().equals(PLAIN) ? 1 : 0));
     }
 
-    await().until(() -> good.get() == 500);
+    await().atMost(Duration.ofMinutes(1)).until(() -> good.get() == 500);
     await().untilAsserted(() -> assertThat(usage(0).map(Usage::requests)).contains(500L));
     assertThat(usage(0).orElseThrow().tokens()).isEqualTo(1000);
   }
