@@ -321,7 +321,7 @@ public final class Agent implements AutoCloseable {
   }
 
   private static SwapDriver driver(EngineSettings engine) {
-    SwapSettings settings = SwapSettings.defaults();
+    SwapSettings settings = SwapSettings.defaults().withTimeout(engine.timeout());
     Map<String, SwapDriver> replicas = new LinkedHashMap<>();
     for (URI url : engine.urls()) {
       replicas.put(

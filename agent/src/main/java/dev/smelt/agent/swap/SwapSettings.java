@@ -57,6 +57,12 @@ public record SwapSettings(
         ExpertLoadBalancing.DETECT);
   }
 
+  /** The same with another limit for pausing and for loading. */
+  public SwapSettings withTimeout(Duration limit) {
+    return new SwapSettings(
+        callTimeout, limit, limit, attempts, between, apiKey, expertLoadBalancing);
+  }
+
   private static void requirePositive(String setting, Duration value) {
     if (value.toMillis() <= 0) {
       throw new IllegalArgumentException(setting + " must be positive: " + value);
