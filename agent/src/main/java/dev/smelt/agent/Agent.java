@@ -33,6 +33,7 @@ import dev.smelt.agent.tap.TappedModel;
 import dev.smelt.agent.tap.UsageProducer;
 import dev.smelt.agent.traffic.TrafficMonitor;
 import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.snapshot.Manifest;
 import dev.smelt.store.snapshot.SnapshotStore;
 import dev.smelt.streams.drift.Drift;
 import dev.smelt.streams.drift.ModelDrift;
@@ -48,6 +49,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -163,6 +165,8 @@ public final class Agent implements AutoCloseable {
                 config.streams(),
                 config.data().resolve("streams"),
                 this::drifted));
+    metrics.kafkaLag(traffic::lag);
+    metrics.storeBytes(this::storedBytes);
     health.register(
         "stream",
         () ->
@@ -213,6 +217,17 @@ public final class Agent implements AutoCloseable {
     }
   }
 
+  /** Bytes of all blobs that a snapshot of any model names, each counted once. */
+  private long storedBytes() {
+    Map<String, Long> blobs = new HashMap<>();
+    for (String model : store.models()) {
+      for (Manifest snapshot : store.snapshots(model)) {
+        snapshot.tensors().values().forEach(tensor -> blobs.put(tensor.digest(), tensor.bytes()));
+      }
+    }
+    return blobs.values().stream().mapToLong(Long::longValue).sum();
+  }
+
   private String kafka() {
     return config.kafka().embedded()
         ? closing(EmbeddedBroker.start(config.data().resolve("kafka"))).bootstrapServers()
@@ -253,6 +268,7 @@ public final class Agent implements AutoCloseable {
     loops.put(model.name(), loop);
     closing(loop);
     metrics.watch(loop);
+    metrics.storeSnapshots(model.name(), () -> store.snapshots(model.name()).size());
     health.register("engine " + model.name(), () -> engineHealth(loop));
 
     TappedModel tapped = TappedModel.of(model.name(), checkpoint);

@@ -149,6 +149,15 @@ public final class TrafficMonitor implements AutoCloseable {
     return streams.state() == KafkaStreams.State.RUNNING;
   }
 
+  /** How many records the topology has yet to count, over all partitions. */
+  public double lag() {
+    return streams.metrics().values().stream()
+        .filter(metric -> metric.metricName().name().equals("records-lag"))
+        .mapToDouble(metric -> ((Number) metric.metricValue()).doubleValue())
+        .filter(Double::isFinite)
+        .sum();
+  }
+
   /** The traffic of one model. */
   public Traffic of(String model) {
     DriftHistory history = history(model);
