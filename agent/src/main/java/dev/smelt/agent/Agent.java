@@ -72,6 +72,7 @@ public final class Agent implements AutoCloseable {
 
   private static final Logger LOGGER = LoggerFactory.getLogger(Agent.class);
   private static final Duration STEP_LIMIT = Duration.ofSeconds(30);
+  private static final long LEAST_FREE_BYTES = 256L << 20;
   private static final Duration CONNECT_LIMIT = Duration.ofSeconds(5);
 
   private final SmeltConfig config;
@@ -147,6 +148,7 @@ public final class Agent implements AutoCloseable {
   }
 
   private void startParts() throws IOException {
+    FreeSpace.require(config.data(), LEAST_FREE_BYTES);
     closing(store);
     closing(metrics);
     Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
