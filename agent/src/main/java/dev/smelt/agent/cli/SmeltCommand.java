@@ -21,6 +21,7 @@ import picocli.CommandLine.Spec;
         "Keeps the experts of a serving Mixture-of-Experts model merged and compressed to fit its"
             + " traffic.",
     mixinStandardHelpOptions = true,
+    scope = ScopeType.INHERIT,
     version = "smelt 0.1.0",
     subcommands = {
       HelpCommand.class,
