@@ -67,7 +67,10 @@ public final class UsageProducer implements UsageSink, AutoCloseable {
       Map<String, ?> kafka, String topic, Clock clock, MeterRegistry metrics) {
     Map<String, Object> config = new HashMap<>(kafka);
     config.put(ProducerConfig.ACKS_CONFIG, "all");
-    config.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, true);
+    // The stream drops what comes twice by its sequence number. An idempotent producer would add
+    // nothing, and has been seen to be refused by a broker until its delivery limit.
+    config.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, false);
+    config.put(ProducerConfig.MAX_IN_FLIGHT_REQUESTS_PER_CONNECTION, 1);
     config.put(ProducerConfig.MAX_BLOCK_MS_CONFIG, BLOCK.toMillis());
     config.put(ProducerConfig.BUFFER_MEMORY_CONFIG, BUFFER_BYTES);
     config.put(ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG, (int) DELIVERY.toMillis());

@@ -57,7 +57,15 @@ final class Traffic implements AutoCloseable {
     }
     producer =
         new KafkaProducer<>(
-            Map.of("bootstrap.servers", bootstrapServers, "delivery.timeout.ms", "120000"),
+            Map.of(
+                "bootstrap.servers",
+                bootstrapServers,
+                "delivery.timeout.ms",
+                "120000",
+                "enable.idempotence",
+                "false",
+                "max.in.flight.requests.per.connection",
+                "1"),
             new StringSerializer(),
             new ByteArraySerializer());
   }
