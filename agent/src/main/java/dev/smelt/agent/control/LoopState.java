@@ -50,10 +50,6 @@ public sealed interface LoopState {
     Activating activate(Instant now, String from, String to, String reason) {
       return new Activating(now, from, to, reason);
     }
-
-    Degraded degrade(Instant now, String reason) {
-      return new Degraded(now, reason);
-    }
   }
 
   /** A re-merge or a recall is wanted and a person has to say yes. */
@@ -129,14 +125,6 @@ public sealed interface LoopState {
     RolledBack settleOnEarlier(Instant now) {
       return new RolledBack(now, from, to, reason);
     }
-
-    Observing keepOld(Instant now) {
-      return new Observing(now);
-    }
-
-    Degraded lose(Instant now, String what) {
-      return new Degraded(now, what);
-    }
   }
 
   /** Watching the new snapshot against the one before it. */
@@ -148,10 +136,6 @@ public sealed interface LoopState {
 
     Paused pause(Instant now, String who, String why) {
       return new Paused(now, who, why);
-    }
-
-    Activating takeBack(Instant now, String reason) {
-      return new Activating(now, snapshot, previous, reason);
     }
   }
 
