@@ -13,6 +13,8 @@ import static org.awaitility.Awaitility.await;
 import dev.smelt.streams.usage.Usage;
 import dev.smelt.streams.usage.UsageRecord;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import io.vertx.core.Future;
+import io.vertx.core.Handler;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClient;
@@ -25,6 +27,8 @@ import io.vertx.core.http.HttpVersion;
 import java.io.IOException;
 import java.net.ServerSocket;
 import java.net.URI;
+import java.net.http.WebSocket;
+import java.net.http.WebSocketHandshakeException;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -36,6 +40,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -184,13 +189,11 @@ class ProxyTapIT {
         });
     Buffer seen = Buffer.buffer();
     AtomicBoolean ended = new AtomicBoolean();
-    request(HttpMethod.POST, COMPLETIONS)
-        .send("{\"stream\":true}")
-        .onSuccess(
-            response -> {
-              response.handler(seen::appendBuffer);
-              response.endHandler(end -> ended.set(true));
-            });
+    stream(
+        response -> {
+          response.handler(seen::appendBuffer);
+          response.endHandler(end -> ended.set(true));
+        });
 
     // The second chunk is sent only after the first has arrived.
     await().until(() -> seen.toString().equals("data: {\"n\":1}\n\n"));
@@ -418,9 +421,19 @@ class ProxyTapIT {
   void shouldRefuseWebsocketsClearly() {
     start(EngineDialect.SGLANG, 1);
 
-    assertThatThrownBy(
-            () -> vertx.createWebSocketClient().connect(port, "127.0.0.1", "/v1/realtime").await())
-        .hasMessageContaining("501");
+    CompletableFuture<WebSocket> handshake =
+        java.net.http.HttpClient.newHttpClient()
+            .newWebSocketBuilder()
+            .buildAsync(
+                URI.create("ws://127.0.0.1:" + port + "/v1/realtime"), new WebSocket.Listener() {});
+
+    assertThat(handshake)
+        .failsWithin(Duration.ofSeconds(30))
+        .withThrowableThat()
+        .havingCause()
+        .isInstanceOfSatisfying(
+            WebSocketHandshakeException.class,
+            refused -> assertThat(refused.getResponse().statusCode()).isEqualTo(501));
     assertThat(engine.received()).isEmpty();
   }
 
@@ -436,7 +449,7 @@ class ProxyTapIT {
           response.write("data: 1\n\n");
         });
     AtomicReference<HttpClientResponse> answer = new AtomicReference<>();
-    HttpClientRequest request = request(HttpMethod.POST, COMPLETIONS);
+    HttpClientRequest request = request();
     request.send("{\"stream\":true}").onSuccess(answer::set);
     await().until(() -> answer.get() != null);
 
@@ -451,7 +464,7 @@ class ProxyTapIT {
     start(EngineDialect.SGLANG, 1);
     AtomicBoolean closed = new AtomicBoolean();
     engine.behave(received -> received.request().response().closeHandler(l -> closed.set(true)));
-    HttpClientRequest request = request(HttpMethod.POST, COMPLETIONS);
+    HttpClientRequest request = request();
     request.send(PROMPT);
     await().until(() -> engine.received().size() == 1);
 
@@ -473,13 +486,11 @@ class ProxyTapIT {
           writeUntilFull(response, written, size);
         });
     AtomicReference<HttpClientResponse> answer = new AtomicReference<>();
-    request(HttpMethod.POST, COMPLETIONS)
-        .send("{\"stream\":true}")
-        .onSuccess(
-            response -> {
-              response.pause();
-              answer.set(response);
-            });
+    stream(
+        response -> {
+          response.pause();
+          answer.set(response);
+        });
 
     await().until(() -> answer.get() != null);
     AtomicLong before = new AtomicLong(-1);
@@ -541,9 +552,9 @@ class ProxyTapIT {
     List<EngineStandIn.Received> waiting = new CopyOnWriteArrayList<>();
     engine.behave(waiting::add);
     AtomicReference<String> old = new AtomicReference<>();
-    request(HttpMethod.POST, COMPLETIONS)
-        .send(PROMPT)
-        .compose(HttpClientResponse::body)
+    client
+        .request(HttpMethod.POST, port, "127.0.0.1", COMPLETIONS)
+        .compose(request -> request.send(PROMPT).compose(HttpClientResponse::body))
         .onSuccess(body -> old.set(body.toString()));
     await().until(() -> waiting.size() == 1);
 
@@ -578,8 +589,7 @@ class ProxyTapIT {
     for (int i = 0; i < 500; i++) {
       client
           .request(HttpMethod.POST, port, "127.0.0.1", COMPLETIONS)
-          .compose(request -> request.send(PROMPT))
-          .compose(HttpClientResponse::body)
+          .compose(request -> request.send(PROMPT).compose(HttpClientResponse::body))
           .onSuccess(body -> good.addAndGet(body.toString().equals(PLAIN) ? 1 : 0));
     }
 
@@ -702,9 +712,8 @@ class ProxyTapIT {
               request.setChunked(true);
               request.write(PROMPT.substring(0, 5));
               request.end(PROMPT.substring(5));
-              return request.response();
+              return request.response().compose(HttpClientResponse::body);
             })
-        .compose(HttpClientResponse::body)
         .await();
   }
 
@@ -712,35 +721,39 @@ class ProxyTapIT {
     return send(HttpMethod.POST, COMPLETIONS, body, Map.of());
   }
 
+  /** The body is asked for inside the first callback: from another thread it may be gone. */
   private Answered send(HttpMethod method, String path, String body, Map<String, String> headers) {
     return client
         .request(method, port, "127.0.0.1", path)
         .compose(
             request -> {
               headers.forEach(request::putHeader);
-              return request.putHeader("content-type", "application/json").send(body);
+              return request
+                  .putHeader("content-type", "application/json")
+                  .send(body)
+                  .compose(ProxyTapIT::answered);
             })
-        .compose(
-            response ->
-                response
-                    .body()
-                    .map(
-                        bytes -> {
-                          Map<String, String> received = new HashMap<>();
-                          response
-                              .headers()
-                              .forEach(
-                                  header ->
-                                      received.put(
-                                          header.getKey().toLowerCase(Locale.ROOT),
-                                          header.getValue()));
-                          return new Answered(
-                              response.statusCode(), response.version(), received, bytes);
-                        }))
         .await();
   }
 
-  private HttpClientRequest request(HttpMethod method, String path) {
-    return client.request(method, port, "127.0.0.1", path).await();
+  private static Future<Answered> answered(HttpClientResponse response) {
+    Map<String, String> headers = new HashMap<>();
+    response
+        .headers()
+        .forEach(
+            header -> headers.put(header.getKey().toLowerCase(Locale.ROOT), header.getValue()));
+    return response
+        .body()
+        .map(bytes -> new Answered(response.statusCode(), response.version(), headers, bytes));
+  }
+
+  private void stream(Handler<HttpClientResponse> handler) {
+    client
+        .request(HttpMethod.POST, port, "127.0.0.1", COMPLETIONS)
+        .compose(request -> request.send("{\"stream\":true}").onSuccess(handler));
+  }
+
+  private HttpClientRequest request() {
+    return client.request(HttpMethod.POST, port, "127.0.0.1", COMPLETIONS).await();
   }
 }

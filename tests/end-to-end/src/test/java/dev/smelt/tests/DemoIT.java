@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The demo's promises, on the trained fixture, with a real broker and the engine as a process. */
@@ -14,6 +16,7 @@ class DemoIT {
   @TempDir Path folder;
 
   @Test
+  @Timeout(value = 15, unit = TimeUnit.MINUTES)
   void shouldFollowTheTrafficWithoutAFailedRequestAndRollBackBitForBit() throws Exception {
     // When
     Path file = folder.resolve("r.json");
