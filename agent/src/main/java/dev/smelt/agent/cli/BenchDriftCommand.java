@@ -60,17 +60,22 @@ final class BenchDriftCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print the result as JSON.")
   private boolean json;
 
+  private int done;
+
   BenchDriftCommand() {}
 
   @Override
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
+    ProgressLine progress = new ProgressLine(spec.commandLine().getErr(), "measuring");
     Extent extent = new Extent(streams, windows, trials, Extent.FULL.patience(), seed);
     List<Line> lines =
         new DriftBenchmark(DriftSettings.DEFAULT, extent)
             .run(
                 line -> {
-                  if (!json) {
+                  if (json) {
+                    progress.show(++done, DriftBenchmark.LINES);
+                  } else {
                     print(out, line);
                   }
                 });
