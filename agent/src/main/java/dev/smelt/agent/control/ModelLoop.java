@@ -1043,7 +1043,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   }
 
   private static Reason reason(Request request) {
-    return new Reason(request.who(), oneLine(request.why()));
+    return new Reason(request.who(), oneLine(request.why()), request.key());
   }
 
   private static String oneLine(String text) {
