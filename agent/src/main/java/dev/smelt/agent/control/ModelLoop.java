@@ -415,6 +415,6 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   }
 
   private static Reason reason(Request request) {
-    return new Reason(request.who(), Serving.oneLine(request.why()));
+    return new Reason(request.who(), Serving.oneLine(request.why()), request.key());
   }
 }
