@@ -82,6 +82,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   private final Gate gate;
   private final ShapeMemory memory;
   private final CanaryWatch canary;
+  private final Schedule schedule;
   private final Interruption interruption = new Interruption();
   private final Journal journal;
   private final StateFile stateFile;
@@ -139,6 +140,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     this.journal = Journal.open(folder.resolve("journal.jsonl"), told);
     this.stateFile = new StateFile(folder.resolve("state.json"));
     this.fullExpertBytes = checkpoint.blocks().stream().mapToLong(this::expertBytes).sum();
+    this.schedule = new Schedule(settings.policy().schedule());
     this.content = restored();
     this.thread =
         Executors.newSingleThreadScheduledExecutor(
@@ -147,7 +149,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
 
   /** Starts to watch and act. */
   public void start() {
-    thread.scheduleWithFixedDelay(this::tick, 0, TICK.toMillis(), TimeUnit.MILLISECONDS);
+    thread.scheduleWithFixedDelay(this::step, 0, TICK.toMillis(), TimeUnit.MILLISECONDS);
   }
 
   /** Stops; work in hand is abandoned, an activation is finished first. */
@@ -355,7 +357,11 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         "not possible in state " + content.state().getClass().getSimpleName() + ": " + when);
   }
 
-  private void tick() {
+  /**
+   * Looks, decides and acts once, on the calling thread: what {@link #start} repeats. For those who
+   * keep the time themselves.
+   */
+  public void step() {
     try {
       if (clock.instant().isBefore(retryAt)) {
         return;
@@ -392,7 +398,12 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     Instant now = clock.instant();
     if (next instanceof Decision.Remerge wanted) {
       switch (settings.policy().mode()) {
-        case OBSERVE -> write(Kind.DECISION, "would re-merge: " + wanted.reason(), Map.of());
+        case OBSERVE -> {
+          write(Kind.DECISION, "would re-merge: " + wanted.reason(), Map.of());
+          if (wanted.trigger() == Trigger.SCHEDULE) {
+            save(content.withScheduleDone(now));
+          }
+        }
         case APPROVE -> {
           write(Kind.DECISION, "asks to re-merge: " + wanted.reason(), Map.of());
           enter(observing.propose(now, wanted.trigger(), wanted.reason()));
@@ -484,7 +495,17 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         drifted ? earlier(recent) : Optional.empty(),
         content.lastRemerge(),
         content.lastRecall(),
-        content.remergesSince(now.minus(Policy.DAY)));
+        content.remergesSince(now.minus(Policy.DAY)),
+        schedule.due(scheduleDoneUntil(now), now));
+  }
+
+  /** A schedule that is new begins now. */
+  private Instant scheduleDoneUntil(Instant now) {
+    Instant until = content.scheduled();
+    if (until == null && schedule.set()) {
+      save(content.withScheduleDone(now));
+    }
+    return until == null ? now : until;
   }
 
   /** The traffic since the windows in a row began that are over the threshold. */
