@@ -72,7 +72,6 @@ public final class Agent implements AutoCloseable {
 
   private static final Logger LOGGER = LoggerFactory.getLogger(Agent.class);
   private static final Duration STEP_LIMIT = Duration.ofSeconds(30);
-  private static final long LEAST_FREE_BYTES = 256L << 20;
   private static final Duration CONNECT_LIMIT = Duration.ofSeconds(5);
 
   private final SmeltConfig config;
@@ -148,7 +147,7 @@ public final class Agent implements AutoCloseable {
   }
 
   private void startParts() throws IOException {
-    FreeSpace.require(config.data(), LEAST_FREE_BYTES);
+    FreeSpace.require(config.data(), FreeSpace.LEAST_TO_START_BYTES);
     closing(store);
     closing(metrics);
     Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();

@@ -18,9 +18,8 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** How fast routing is counted, beside a consumer that does nothing. */
 @Command(
@@ -28,12 +27,10 @@ import picocli.CommandLine.Spec;
     description =
         "Speed of the streams topology beside a bare consumer on the same records, on an embedded"
             + " broker, and the cost of combining at the tap.",
-    mixinStandardHelpOptions = true)
+    footer = {"  smelt bench stream --megabytes 20"})
 final class BenchStreamCommand implements Callable<Integer> {
 
   private static final long SEED = 7;
-
-  @Spec private CommandSpec spec;
 
   @Option(
       names = "--megabytes",
@@ -42,29 +39,22 @@ final class BenchStreamCommand implements Callable<Integer> {
       description = "Records of each model and mode, in megabytes; ${DEFAULT-VALUE} by default.")
   private int megabytes;
 
-  @Option(names = "--json", description = "Print the result as JSON.")
-  private boolean json;
+  @Mixin private ResultOutput result = new ResultOutput();
 
   BenchStreamCommand() {}
 
   @Override
   public Integer call() throws IOException, ExecutionException, InterruptedException {
-    PrintWriter out = spec.commandLine().getOut();
     ArrayNode array = JsonNodeFactory.instance.arrayNode();
     for (Model model : Model.ALL) {
       double combining = StreamsBenchmark.combiningNanosPerToken(model, SEED);
       for (Mode mode : Mode.values()) {
         Line line = measure(model, mode);
         put(array.addObject(), line, combining);
-        if (!json) {
-          print(out, line, combining);
-        }
+        result.printPart(out -> print(out, line, combining));
       }
     }
-    if (json) {
-      out.println(array.toPrettyString());
-    }
-    out.flush();
+    result.print(() -> array, out -> {});
     return 0;
   }
 
@@ -101,7 +91,6 @@ final class BenchStreamCommand implements Callable<Integer> {
         line.stateBytesPerLayer() / 1000,
         line.changelogBytes() / 1e6,
         combining);
-    out.flush();
   }
 
   private static void put(ObjectNode entry, Line line, double combining) {

@@ -1,10 +1,10 @@
 package dev.smelt.ops.demo;
 
 import dev.smelt.agent.Agent;
+import dev.smelt.agent.cli.ResultOutput;
 import dev.smelt.agent.config.ConfigFile;
 import dev.smelt.store.checkpoint.Checkpoint;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +19,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -28,7 +29,12 @@ import picocli.CommandLine.Spec;
     name = "demo",
     description =
         "Serves a trained model, shifts its traffic, and shows how the compressed experts follow."
-            + " Everything runs on this machine and ends with the command.")
+            + " Everything runs on this machine and ends with the command.",
+    footer = {
+      "  smelt demo",
+      "  smelt demo --once --report r.json",
+      "  smelt demo --checkpoint my-model --traffic texts --average-groups 24"
+    })
 public final class DemoCommand implements Callable<Integer> {
 
   private static final int CLIENTS = 3;
@@ -64,6 +70,8 @@ public final class DemoCommand implements Callable<Integer> {
       description = "Merged experts a layer keeps on average; default: ${DEFAULT-VALUE}.")
   private double averageGroups;
 
+  @Mixin private ResultOutput result = new ResultOutput();
+
   @Override
   public Integer call() throws IOException, InterruptedException {
     Path fixture = home().resolve("tests/fixtures/byte-moe");
@@ -83,7 +91,6 @@ public final class DemoCommand implements Callable<Integer> {
 
   private int run(Path model, List<Domain> domains, Path work)
       throws IOException, InterruptedException {
-    PrintWriter out = spec.commandLine().getOut();
     Progress progress = new Progress(spec.commandLine().getErr());
     String name = model.getFileName().toString();
     List<Domain> first = domains.subList(0, 2);
@@ -96,12 +103,13 @@ public final class DemoCommand implements Callable<Integer> {
         progress.step("dashboard at " + agent.api());
         try (Clients clients = Clients.start(agent.proxy(name), name, first, CLIENTS)) {
           Report figures = new Scenario(agent, name, model, clients, progress).run(first, second);
-          new ReportTable(figures).print(out);
+          result.print(figures::json, out -> new ReportTable(figures).print(out));
           if (report != null) {
             figures.write(report);
           }
-          clients.firstFailure().ifPresent(failure -> out.println("first failure: " + failure));
-          out.flush();
+          clients
+              .firstFailure()
+              .ifPresent(failure -> progress.step("the first request that failed: " + failure));
           if (!once) {
             progress.step("staying up; the dashboard is at " + agent.api() + "; Ctrl-C ends");
             new CountDownLatch(1).await();
