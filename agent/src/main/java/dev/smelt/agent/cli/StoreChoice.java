@@ -61,6 +61,11 @@ final class StoreChoice {
     if (!Files.isDirectory(folder)) {
       throw new NoSuchFileException(folder + " (name the store's folder with --store)");
     }
+    return create();
+  }
+
+  /** The store in the folder, which is made where there is none. */
+  SnapshotStore create() {
     return SnapshotStore.open(folder, Clock.systemUTC());
   }
 }

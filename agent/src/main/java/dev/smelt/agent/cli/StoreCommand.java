@@ -40,6 +40,7 @@ import picocli.CommandLine.Spec;
  */
 @Command(
     name = "store",
+    subcommands = StoreServeCommand.class,
     description = "Looks at snapshots, and changes which one is active.",
     footer = {
       "  smelt store ls my-model",
@@ -72,6 +73,10 @@ final class StoreCommand implements Runnable {
   @Override
   public void run() {
     spec.commandLine().usage(spec.commandLine().getOut());
+  }
+
+  StoreChoice choice() {
+    return choice;
   }
 
   private PrintWriter out() {
