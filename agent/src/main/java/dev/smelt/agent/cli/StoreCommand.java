@@ -265,22 +265,8 @@ final class StoreCommand implements Runnable {
     Optional<StoreClient> remote = choice.remote();
     return report(
         remote.isPresent()
-            ? rollback(remote.get(), model, id, reason)
+            ? remote.get().rollback(model, id, reason)
             : choice.local().rollback(model, id, reason));
-  }
-
-  /** By the ref, which an agent and a stand-alone store take alike. */
-  private static RefUpdate rollback(
-      StoreClient remote, String model, Optional<String> id, Reason reason) {
-    Map<String, String> refs = remote.refs(model);
-    String target =
-        id.or(() -> Optional.ofNullable(refs.get(Ref.PREVIOUS)))
-            .orElseThrow(
-                () ->
-                    new IllegalArgumentException(
-                        "model " + model + " has no previous snapshot to roll back to"));
-    return remote.moveRef(
-        model, Ref.ACTIVE, Optional.ofNullable(refs.get(Ref.ACTIVE)), target, reason);
   }
 
   @Command(

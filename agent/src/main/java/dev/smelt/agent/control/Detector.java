@@ -28,6 +28,7 @@ final class Detector {
   private final Serving serving;
   private final MomentsSupply moments;
   private final ShapeMemory memory;
+  private final Schedule schedule;
   private final Clock clock;
   private Map<String, Profile> beforeBreach = Map.of();
   private boolean breaching;
@@ -53,6 +54,7 @@ final class Detector {
     this.record = record;
     this.serving = serving;
     this.memory = new ShapeMemory(store, settings.rememberedSnapshots());
+    this.schedule = new Schedule(settings.schedule());
     this.clock = clock;
   }
 
@@ -134,7 +136,17 @@ final class Detector {
         drifted ? earlier(seen) : Optional.empty(),
         record.content().lastRemerge(),
         record.content().lastRecall(),
-        record.content().remergesSince(now.minus(Policy.DAY)));
+        record.content().remergesSince(now.minus(Policy.DAY)),
+        schedule.due(scheduleDoneUntil(now), now));
+  }
+
+  /** A schedule that is new begins now. */
+  private Instant scheduleDoneUntil(Instant now) {
+    Instant until = record.content().scheduled();
+    if (until == null && schedule.set()) {
+      record.save(record.content().withScheduleDone(now));
+    }
+    return until == null ? now : until;
   }
 
   /**

@@ -136,7 +136,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
 
   /** Starts to watch and act. */
   public void start() {
-    thread.scheduleWithFixedDelay(this::tick, 0, TICK.toMillis(), TimeUnit.MILLISECONDS);
+    thread.scheduleWithFixedDelay(this::step, 0, TICK.toMillis(), TimeUnit.MILLISECONDS);
   }
 
   /** Stops; work in hand is abandoned, an activation is finished first. */
@@ -327,7 +327,11 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         "not possible in state " + record.state().getClass().getSimpleName() + ": " + when);
   }
 
-  private void tick() {
+  /**
+   * Looks, decides and acts once, on the calling thread: what {@link #start} repeats. For those who
+   * keep the time themselves.
+   */
+  public void step() {
     try {
       if (serving.waits()) {
         return;
@@ -360,7 +364,12 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
     Instant now = clock.instant();
     if (next instanceof Decision.Remerge wanted) {
       switch (settings.policy().mode()) {
-        case OBSERVE -> record.write(Kind.DECISION, "would re-merge: " + wanted.reason(), Map.of());
+        case OBSERVE -> {
+          record.write(Kind.DECISION, "would re-merge: " + wanted.reason(), Map.of());
+          if (wanted.trigger() == Trigger.SCHEDULE) {
+            record.save(record.content().withScheduleDone(now));
+          }
+        }
         case APPROVE -> {
           record.write(Kind.DECISION, "asks to re-merge: " + wanted.reason(), Map.of());
           record.enter(observing.propose(now, wanted.trigger(), wanted.reason()));
@@ -431,6 +440,6 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   }
 
   private static Reason reason(Request request) {
-    return new Reason(request.who(), Serving.oneLine(request.why()));
+    return new Reason(request.who(), Serving.oneLine(request.why()), request.key());
   }
 }

@@ -191,13 +191,13 @@ class StoreServerIT {
             OPERATOR,
             "{\"expected\":null,\"snapshot\":\"" + first.id() + "\"}"),
         422,
-        "'why' is missing");
+        "'reason' is missing");
   }
 
   @Test
   void shouldRefuseAViewersChange() throws Exception {
     assertProblem(
-        call("POST", "/v1/models/tiny/rollback", VIEWER, "{\"why\":\"x\"}"),
+        call("POST", "/v1/models/tiny/rollback", VIEWER, "{\"reason\":\"x\"}"),
         403,
         "viktor may only read");
   }
