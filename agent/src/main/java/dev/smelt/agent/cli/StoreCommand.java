@@ -247,7 +247,14 @@ final class StoreCommand implements Runnable {
     Optional<StoreClient> remote = choice.remote();
     if (remote.isPresent()) {
       return report(
-          remote.get().moveRef(model, Ref.ACTIVE, remote.get().ref(model, Ref.ACTIVE), id, reason));
+          remote
+              .get()
+              .moveRef(
+                  model,
+                  Ref.ACTIVE,
+                  remote.get().ref(model, Ref.ACTIVE),
+                  remote.get().ref(model, id).orElse(id),
+                  reason));
     }
     SnapshotStore store = choice.local();
     return report(store.activate(model, resolve(store, model, id).id(), reason));
@@ -268,10 +275,13 @@ final class StoreCommand implements Runnable {
       throws IOException {
     Reason reason = new Reason(WHO, why);
     Optional<StoreClient> remote = choice.remote();
-    return report(
-        remote.isPresent()
-            ? remote.get().rollback(model, id, reason)
-            : choice.local().rollback(model, id, reason));
+    if (remote.isPresent()) {
+      StoreClient client = remote.get();
+      return report(
+          client.rollback(model, id.map(name -> client.ref(model, name).orElse(name)), reason));
+    }
+    SnapshotStore store = choice.local();
+    return report(store.rollback(model, id.map(name -> resolve(store, model, name).id()), reason));
   }
 
   @Command(
