@@ -17,6 +17,7 @@ import dev.smelt.agent.control.LoopState;
 import dev.smelt.agent.control.ModelControl;
 import dev.smelt.agent.control.ModelLoop;
 import dev.smelt.agent.control.ServingFigures;
+import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.agent.swap.InPlaceDriver;
 import dev.smelt.agent.swap.ReplicasDriver;
 import dev.smelt.agent.swap.SwapDriver;
@@ -72,7 +73,6 @@ public final class Agent implements AutoCloseable {
 
   private static final Logger LOGGER = LoggerFactory.getLogger(Agent.class);
   private static final Duration STEP_LIMIT = Duration.ofSeconds(30);
-  private static final long LEAST_FREE_BYTES = 256L << 20;
   private static final Duration CONNECT_LIMIT = Duration.ofSeconds(5);
 
   private final SmeltConfig config;
@@ -148,9 +148,12 @@ public final class Agent implements AutoCloseable {
   }
 
   private void startParts() throws IOException {
-    FreeSpace.require(config.data(), LEAST_FREE_BYTES);
+    FreeSpace.require(config.data(), FreeSpace.LEAST_TO_START_BYTES);
     closing(store);
     closing(metrics);
+    if (config.management().otlp().enabled()) {
+      metrics.send(config.management().otlp());
+    }
     Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
     for (ModelSettings model : config.models()) {
       checkpoints.put(model.name(), closing(Checkpoint.open(model.checkpoint())));
@@ -254,12 +257,22 @@ public final class Agent implements AutoCloseable {
             folder.resolve("served"));
     AtomicReference<ProxyTap> tap = new AtomicReference<>();
     AtomicReference<ModelLoop> self = new AtomicReference<>();
+    LiveMoments moments =
+        LiveMoments.open(
+            folder.resolve("moments"),
+            model.name(),
+            checkpoint.blocks(),
+            config.streams().halfLife(),
+            clock);
+    metrics.moments(model.name(), () -> moments.tokens(LiveMoments.Span.ALL));
+    ingest.takeMoments(model.name(), moments);
     ModelLoop loop =
         new ModelLoop(
             model,
             checkpoint,
             store,
             traffic.of(model.name()),
+            moments,
             activator,
             () -> serving(tap.get()),
             folder,

@@ -8,6 +8,8 @@ import java.util.Locale;
 /** Says before anything is written when a disk is too full to begin. */
 final class FreeSpace {
 
+  static final long LEAST_TO_START_BYTES = 256L << 20;
+
   private FreeSpace() {}
 
   /**

@@ -4,12 +4,12 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.smelt.agent.ablation.Ablation;
 import dev.smelt.agent.plan.Strategy;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -21,7 +21,10 @@ import picocli.CommandLine.Spec;
     description =
         "Compares compression strategies on a byte-level model: by memory budget, and by statistics"
             + " of old or new traffic, evaluated on the new traffic's other half.",
-    mixinStandardHelpOptions = true)
+    footer = {
+      "  smelt ablate --checkpoint tests/fixtures/byte-moe --traffic tests/fixtures/byte-moe/heldout",
+      "  smelt ablate --checkpoint my-model --traffic texts --strategy m-smoe,reap --off 50"
+    })
 final class AblateCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
@@ -78,8 +81,7 @@ final class AblateCommand implements Callable<Integer> {
       description = "How much of the experts' memory is to go; ${DEFAULT-VALUE} by default.")
   private List<Integer> off;
 
-  @Option(names = "--json", description = "Print the result as JSON.")
-  private boolean json;
+  @Mixin private ResultOutput result = new ResultOutput();
 
   AblateCommand() {}
 
@@ -102,23 +104,15 @@ final class AblateCommand implements Callable<Integer> {
                 ? List.of(Strategy.values())
                 : strategies.stream().map(Strategy::named).toList(),
             off);
-    PrintWriter out = spec.commandLine().getOut();
-    Ablation.Result result =
-        Ablation.run(
-            setup,
-            row -> {
-              if (!json) {
-                out.println(line(row));
-                out.flush();
-              }
-            });
-    if (json) {
-      out.println(new ObjectMapper().valueToTree(result).toPrettyString());
-    } else {
-      out.printf(
-          Locale.ROOT, "full model: %.4f bits per byte%n", result.full().score().bitsPerByte());
-    }
-    out.flush();
+    Ablation.Result found =
+        Ablation.run(setup, row -> result.printPart(out -> out.println(line(row))));
+    result.print(
+        () -> new ObjectMapper().valueToTree(found),
+        out ->
+            out.printf(
+                Locale.ROOT,
+                "full model: %.4f bits per byte%n",
+                found.full().score().bitsPerByte()));
     return 0;
   }
 

@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -23,7 +24,7 @@ import picocli.CommandLine.Spec;
     name = "bench",
     description = "Measures parts of the work, each beside its limit or peer in the same run.",
     subcommands = {BenchDriftCommand.class, BenchProxyCommand.class, BenchStreamCommand.class},
-    mixinStandardHelpOptions = true)
+    footer = {"  smelt bench merge", "  smelt bench store --folder /mnt/models --json"})
 final class BenchCommand implements Runnable {
 
   @Spec private CommandSpec spec;
@@ -35,79 +36,117 @@ final class BenchCommand implements Runnable {
     spec.commandLine().usage(spec.commandLine().getOut());
   }
 
-  @Command(name = "merge", description = "The weighted merge of bf16 experts, beside memory speed.")
+  @Command(
+      name = "merge",
+      description = "The weighted merge of bf16 experts, beside memory speed.",
+      footer = {"  smelt bench merge --elements 4194304"})
   int merge(
-      @Option(names = "--elements", defaultValue = "16777216", paramLabel = "N") int elements,
-      @Option(names = "--json") boolean json) {
-    return print(MergeBench.run(elements), json);
+      @Option(
+              names = "--elements",
+              defaultValue = "16777216",
+              paramLabel = "N",
+              description = "Elements of each expert; default: ${DEFAULT-VALUE}.")
+          int elements,
+      @Mixin ResultOutput result) {
+    return print(MergeBench.run(elements), result);
   }
 
-  @Command(name = "align", description = "The linear assignment, beside SciPy's.")
+  @Command(
+      name = "align",
+      description = "The linear assignment, beside SciPy's.",
+      footer = {"  smelt bench align --size 512"})
   int align(
-      @Option(names = "--size", split = ",", defaultValue = "1024,2048", paramLabel = "N")
+      @Option(
+              names = "--size",
+              split = ",",
+              defaultValue = "1024,2048",
+              paramLabel = "N",
+              description = "Neurons that are matched; default: ${DEFAULT-VALUE}.")
           List<Integer> sizes,
-      @Option(names = "--python", defaultValue = "/usr/bin/python3", paramLabel = "FILE")
+      @Option(
+              names = "--python",
+              defaultValue = "/usr/bin/python3",
+              paramLabel = "FILE",
+              description = "A Python that has SciPy; default: ${DEFAULT-VALUE}.")
           String python,
-      @Option(names = "--json") boolean json)
+      @Mixin ResultOutput result)
       throws IOException {
-    return print(AlignBench.run(sizes, python), json);
+    return print(AlignBench.run(sizes, python), result);
   }
 
-  @Command(name = "factorize", description = "Whitened low rank, beside a full decomposition.")
+  @Command(
+      name = "factorize",
+      description = "Whitened low rank, beside a full decomposition.",
+      footer = {"  smelt bench factorize --rows 768 --cols 2048"})
   int factorize(
-      @Option(names = "--rows", defaultValue = "768", paramLabel = "N") int rows,
-      @Option(names = "--cols", defaultValue = "2048", paramLabel = "N") int cols,
-      @Option(names = "--json") boolean json) {
-    return print(FactorizeBench.run(rows, cols), json);
+      @Option(
+              names = "--rows",
+              defaultValue = "768",
+              paramLabel = "N",
+              description = "Rows of the matrix; default: ${DEFAULT-VALUE}.")
+          int rows,
+      @Option(
+              names = "--cols",
+              defaultValue = "2048",
+              paramLabel = "N",
+              description = "Columns of the matrix; default: ${DEFAULT-VALUE}.")
+          int cols,
+      @Mixin ResultOutput result) {
+    return print(FactorizeBench.run(rows, cols), result);
   }
 
   @Command(
       name = "store",
       description =
           "Publishing, downloads, ref moves, a re-merge and a sparse 100 GB checkpoint, beside cp,"
-              + " sha256sum and nginx.")
+              + " sha256sum and nginx.",
+      footer = {"  smelt bench store --megabytes 64 --folder /mnt/models"})
   int store(
-      @Option(names = "--megabytes", defaultValue = "512", paramLabel = "N") int megabytes,
+      @Option(
+              names = "--megabytes",
+              defaultValue = "512",
+              paramLabel = "N",
+              description = "Size of the snapshot that is published; default: ${DEFAULT-VALUE}.")
+          int megabytes,
       @Option(
               names = "--folder",
               defaultValue = ".",
               paramLabel = "DIR",
               description = "Where to work; its disk is measured. Default: here.")
           Path folder,
-      @Option(names = "--json") boolean json)
+      @Mixin ResultOutput result)
       throws IOException, InterruptedException {
-    return print(StoreBench.run(megabytes, folder), json);
+    return print(StoreBench.run(megabytes, folder), result);
   }
 
-  private int print(List<Figure> figures, boolean json) {
-    PrintWriter out = spec.commandLine().getOut();
-    if (json) {
-      ArrayNode array = JsonNodeFactory.instance.arrayNode();
-      for (Figure figure : figures) {
-        ObjectNode entry = array.addObject();
-        entry.put("what", figure.what());
-        entry.put("value", figure.value());
-        entry.put("unit", figure.unit());
-        entry.put("peer", figure.peer());
-        figure.peerValue().ifPresent(value -> entry.put("peerValue", value));
-      }
-      out.println(array.toPrettyString());
-    } else {
-      for (Figure figure : figures) {
-        out.printf(
-            Locale.ROOT,
-            "%-45s %10.4f %s   %s: %s%n",
-            figure.what(),
-            figure.value(),
-            figure.unit(),
-            figure.peer(),
-            figure.peerValue().isPresent()
-                ? String.format(
-                    Locale.ROOT, "%.4f %s", figure.peerValue().getAsDouble(), figure.unit())
-                : "not there");
-      }
-    }
-    out.flush();
+  private static int print(List<Figure> figures, ResultOutput result) {
+    result.print(() -> json(figures), out -> figures.forEach(figure -> print(out, figure)));
     return 0;
+  }
+
+  private static ArrayNode json(List<Figure> figures) {
+    ArrayNode array = JsonNodeFactory.instance.arrayNode();
+    for (Figure figure : figures) {
+      ObjectNode entry = array.addObject();
+      entry.put("what", figure.what());
+      entry.put("value", figure.value());
+      entry.put("unit", figure.unit());
+      entry.put("peer", figure.peer());
+      figure.peerValue().ifPresent(value -> entry.put("peerValue", value));
+    }
+    return array;
+  }
+
+  private static void print(PrintWriter out, Figure figure) {
+    out.printf(
+        Locale.ROOT,
+        "%-45s %10.4f %s   %s: %s%n",
+        figure.what(),
+        figure.value(),
+        figure.unit(),
+        figure.peer(),
+        figure.peerValue().isPresent()
+            ? String.format(Locale.ROOT, "%.4f %s", figure.peerValue().getAsDouble(), figure.unit())
+            : "not there");
   }
 }

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -24,10 +25,8 @@ import picocli.CommandLine.Spec;
     description =
         "False alarms of drift per 1,000 windows, and windows until a shift is seen, beside two rules"
             + " of thumb on the same traffic.",
-    mixinStandardHelpOptions = true)
+    footer = {"  smelt bench drift", "  smelt bench drift --streams 4 --windows 60 --trials 3"})
 final class BenchDriftCommand implements Callable<Integer> {
-
-  @Spec private CommandSpec spec;
 
   @Option(
       names = "--streams",
@@ -57,8 +56,9 @@ final class BenchDriftCommand implements Callable<Integer> {
       description = "The same seed gives the same figures; ${DEFAULT-VALUE} by default.")
   private long seed;
 
-  @Option(names = "--json", description = "Print the result as JSON.")
-  private boolean json;
+  @Mixin private ResultOutput result = new ResultOutput();
+
+  @Spec private CommandSpec spec;
 
   private int done;
 
@@ -66,26 +66,23 @@ final class BenchDriftCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    PrintWriter out = spec.commandLine().getOut();
     ProgressLine progress = new ProgressLine(spec.commandLine().getErr(), "measuring");
     Extent extent = new Extent(streams, windows, trials, Extent.FULL.patience(), seed);
     List<Line> lines =
         new DriftBenchmark(DriftSettings.DEFAULT, extent)
             .run(
-                line -> {
-                  if (json) {
-                    progress.show(++done, DriftBenchmark.LINES);
-                  } else {
-                    print(out, line);
-                  }
-                });
-    if (json) {
-      ArrayNode array = JsonNodeFactory.instance.arrayNode();
-      lines.forEach(line -> put(array.addObject(), line));
-      out.println(array.toPrettyString());
-    }
-    out.flush();
+                line ->
+                    result.printPart(
+                        out -> print(out, line),
+                        () -> progress.show(++done, DriftBenchmark.LINES)));
+    result.print(() -> json(lines), out -> {});
     return 0;
+  }
+
+  private static ArrayNode json(List<Line> lines) {
+    ArrayNode array = JsonNodeFactory.instance.arrayNode();
+    lines.forEach(line -> put(array.addObject(), line));
+    return array;
   }
 
   private static void print(PrintWriter out, Line line) {

@@ -11,9 +11,8 @@ import java.time.Duration;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** {@code smelt bench proxy}: what the proxy costs beside the engine alone. */
 @Command(
@@ -22,10 +21,8 @@ import picocli.CommandLine.Spec;
       "The proxy with the tap off and with every answer tapped, beside the engine directly.",
       "The engine is a stand-in that answers after a fixed time, as SGLang does."
     },
-    mixinStandardHelpOptions = true)
+    footer = {"  smelt bench proxy", "  smelt bench proxy --connections 50 --seconds 5 --json"})
 final class BenchProxyCommand implements Callable<Integer> {
-
-  @Spec private CommandSpec spec;
 
   @Option(
       names = "--service",
@@ -55,13 +52,25 @@ final class BenchProxyCommand implements Callable<Integer> {
       description = "Length of each run; default: ${DEFAULT-VALUE}.")
   private int seconds;
 
-  @Option(names = "--layers", defaultValue = "48", paramLabel = "N")
+  @Option(
+      names = "--layers",
+      defaultValue = "48",
+      paramLabel = "N",
+      description = "Blocks with experts of the model; default: ${DEFAULT-VALUE}.")
   private int layers;
 
-  @Option(names = "--experts", defaultValue = "128", paramLabel = "N")
+  @Option(
+      names = "--experts",
+      defaultValue = "128",
+      paramLabel = "N",
+      description = "Experts of a block; default: ${DEFAULT-VALUE}.")
   private int experts;
 
-  @Option(names = "--top-k", defaultValue = "8", paramLabel = "N")
+  @Option(
+      names = "--top-k",
+      defaultValue = "8",
+      paramLabel = "N",
+      description = "Experts that a token goes to; default: ${DEFAULT-VALUE}.")
   private int topK;
 
   @Option(
@@ -78,8 +87,7 @@ final class BenchProxyCommand implements Callable<Integer> {
       description = "The load generator; default: ${DEFAULT-VALUE}.")
   private String wrk;
 
-  @Option(names = "--json", description = "Print JSON.")
-  private boolean json;
+  @Mixin private ResultOutput result = new ResultOutput();
 
   @Override
   public Integer call() throws IOException, InterruptedException {
@@ -92,13 +100,7 @@ final class BenchProxyCommand implements Callable<Integer> {
                 rounds,
                 Duration.ofSeconds(seconds),
                 wrk));
-    PrintWriter out = spec.commandLine().getOut();
-    if (json) {
-      out.println(json(report).toPrettyString());
-    } else {
-      print(out, report);
-    }
-    out.flush();
+    result.print(() -> json(report), out -> print(out, report));
     return 0;
   }
 

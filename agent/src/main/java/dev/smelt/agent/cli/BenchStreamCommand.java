@@ -23,6 +23,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -37,7 +38,7 @@ import picocli.CommandLine.Spec;
       "With --scale: a fleet of engines sends by the clock, one instance counts, and the result says"
           + " how many processors the fleet takes."
     },
-    mixinStandardHelpOptions = true)
+    footer = {"  smelt bench stream --megabytes 20", "  smelt bench stream --scale"})
 final class BenchStreamCommand implements Callable<Integer> {
 
   private static final long SEED = 7;
@@ -106,24 +107,21 @@ final class BenchStreamCommand implements Callable<Integer> {
       description = "Intervals that the fleet sends for; ${DEFAULT-VALUE} by default.")
   private int intervals;
 
-  @Option(names = "--json", description = "Print the result as JSON.")
-  private boolean json;
+  @Mixin private ResultOutput result = new ResultOutput();
 
   BenchStreamCommand() {}
 
   @Override
   public Integer call() throws IOException, ExecutionException, InterruptedException {
-    PrintWriter out = spec.commandLine().getOut();
     if (scale) {
-      scale(out);
+      scale();
     } else {
-      speed(out);
+      speed();
     }
-    out.flush();
     return 0;
   }
 
-  private void speed(PrintWriter out) throws IOException, ExecutionException, InterruptedException {
+  private void speed() throws IOException, ExecutionException, InterruptedException {
     ProgressLine progress = new ProgressLine(spec.commandLine().getErr(), "measuring");
     List<Model> models = models();
     List<Mode> modes = mode == null ? List.of(Mode.values()) : List.of(mode);
@@ -136,21 +134,17 @@ final class BenchStreamCommand implements Callable<Integer> {
       for (Mode kind : modes) {
         Line line = onBroker(benchmark -> benchmark.measure(shape, kind, tokens, megabytes, SEED));
         put(array.addObject(), line, combining);
-        if (json) {
-          progress.show(array.size(), (long) models.size() * modes.size());
-        } else {
-          print(out, line, combining);
-        }
+        result.printPart(
+            out -> print(out, line, combining),
+            () -> progress.show(array.size(), (long) models.size() * modes.size()));
       }
     }
-    if (json) {
-      out.println(array.toPrettyString());
-    }
+    result.print(() -> array, out -> {});
   }
 
-  private void scale(PrintWriter out) throws IOException, ExecutionException, InterruptedException {
+  private void scale() throws IOException, ExecutionException, InterruptedException {
     Model shape = model.isEmpty() ? Model.ALL.get(Model.ALL.size() - 1) : models().get(0);
-    Scale result =
+    Scale measured =
         onBroker(
             benchmark ->
                 benchmark.scale(
@@ -160,11 +154,7 @@ final class BenchStreamCommand implements Callable<Integer> {
                     Duration.ofSeconds(interval),
                     intervals,
                     SEED));
-    if (json) {
-      out.println(json(result).toPrettyString());
-    } else {
-      print(out, result);
-    }
+    result.print(() -> json(measured), out -> print(out, measured));
   }
 
   private List<Model> models() {

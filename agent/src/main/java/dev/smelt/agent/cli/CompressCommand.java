@@ -25,7 +25,6 @@ import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.export.Exporter;
 import dev.smelt.store.safetensors.TensorInfo;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -48,7 +47,11 @@ import picocli.CommandLine.Spec;
       "What is kept follows from a plan, from a number of groups or from a memory budget. When it is"
           + " cut off, the same command goes on where it stopped."
     },
-    mixinStandardHelpOptions = true)
+    footer = {
+      "  smelt compress --checkpoint my-model --plan plan.json -o merged",
+      "  smelt compress --checkpoint my-model --routing chat.routing.safetensors --average-groups 48 --format expanded -o merged",
+      "  smelt compress --checkpoint my-model --routing chat.routing.safetensors --moments chat.moments.safetensors --strategy smelt --budget-bytes 60%% -o small"
+    })
 final class CompressCommand implements Callable<Integer> {
 
   /** The form of the folder that is written. */
@@ -134,8 +137,7 @@ final class CompressCommand implements Callable<Integer> {
       description = "The folder to write; must not exist.")
   private Path output;
 
-  @Option(names = "--json", description = "Print the result as JSON.")
-  private boolean json;
+  @Mixin private ResultOutput result = new ResultOutput();
 
   CompressCommand() {}
 
@@ -150,17 +152,14 @@ final class CompressCommand implements Callable<Integer> {
       Recipe recipe = recipe(opened);
       Path working = output.resolveSibling(output.getFileName() + ".partial");
       try (LayerFiles layers = LayerFiles.open(working, key(opened, recipe))) {
-        PrintWriter err = spec.commandLine().getErr();
+        ProgressLine progress = new ProgressLine(spec.commandLine().getErr(), "merging");
         new Compressor(Compute.cpu())
             .compress(
                 opened,
                 recipe.plan(),
                 recipe.options(),
                 layers,
-                (block, done, all) -> {
-                  err.printf("%d of %d blocks  %s%n", done, all, block);
-                  err.flush();
-                });
+                (block, done, all) -> progress.show(done, all));
         export(layers, recipe.plan(), opened);
         print(opened, recipe.plan(), layers);
         layers.remove();
@@ -262,24 +261,21 @@ final class CompressCommand implements Callable<Integer> {
   private void print(Checkpoint opened, Plan planned, LayerFiles layers) {
     long before = Recipe.expertBytes(opened);
     long after = layers.tensors().values().stream().mapToLong(TensorInfo::bytes).sum();
-    PrintWriter out = spec.commandLine().getOut();
-    if (json) {
-      ObjectNode result = JsonNodeFactory.instance.objectNode();
-      result.put("output", output.toString());
-      result.put("strategy", planned.strategy());
-      result.put("groups", planned.groups());
-      result.putObject("expertBytes").put("before", before).put("after", after);
-      out.println(result.toPrettyString());
-    } else {
-      out.printf(
-          Locale.ROOT,
-          "%s: %d groups, %,d of %,d bytes of experts (%.1f %%)%n",
-          output,
-          planned.groups(),
-          after,
-          before,
-          100.0 * after / before);
-    }
-    out.flush();
+    ObjectNode written = JsonNodeFactory.instance.objectNode();
+    written.put("output", output.toString());
+    written.put("strategy", planned.strategy());
+    written.put("groups", planned.groups());
+    written.putObject("expertBytes").put("before", before).put("after", after);
+    result.print(
+        () -> written,
+        out ->
+            out.printf(
+                Locale.ROOT,
+                "%s: %d groups, %,d of %,d bytes of experts (%.1f %%)%n",
+                output,
+                planned.groups(),
+                after,
+                before,
+                100.0 * after / before));
   }
 }

@@ -1,12 +1,12 @@
 package dev.smelt.agent.cli;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.datatype.jdk8.Jdk8Module;
 import dev.smelt.agent.doctor.EngineDoctor;
 import dev.smelt.agent.doctor.Finding;
 import dev.smelt.agent.doctor.Finding.Verdict;
 import dev.smelt.store.checkpoint.Checkpoint;
-import java.io.IOException;
 import java.io.PrintWriter;
 import java.net.URI;
 import java.nio.file.Path;
@@ -19,9 +19,8 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ExitCode;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** {@code smelt doctor}: whether an engine can be looked after, and what to change. */
 @Command(
@@ -30,10 +29,11 @@ import picocli.CommandLine.Spec;
         "Says which engine answers, whether routed experts come back, whether its weights can be"
             + " updated, whether it serves the checkpoint, and what to change. Changes nothing."
             + " Exit code 1 where something does not work.",
-    mixinStandardHelpOptions = true)
+    footer = {
+      "  smelt doctor --engine http://127.0.0.1:30000",
+      "  smelt doctor --engine http://127.0.0.1:30000 --checkpoint /models/my-model --json"
+    })
 final class DoctorCommand implements Callable<Integer> {
-
-  @Spec private CommandSpec spec;
 
   @Option(
       names = "--engine",
@@ -62,11 +62,10 @@ final class DoctorCommand implements Callable<Integer> {
       description = "How long one call may take; default: ${DEFAULT-VALUE}.")
   private int timeout;
 
-  @Option(names = "--json", description = "Print JSON.")
-  private boolean json;
+  @Mixin private ResultOutput result = new ResultOutput();
 
   @Override
-  public Integer call() throws IOException, InterruptedException {
+  public Integer call() throws InterruptedException {
     String scheme = engine.getScheme() == null ? "" : engine.getScheme();
     if (!scheme.matches("(?i)https?") || engine.getHost() == null) {
       throw new IllegalArgumentException("'" + engine + "' is no address; write http://host:port");
@@ -79,7 +78,7 @@ final class DoctorCommand implements Callable<Integer> {
         findings = examine(Optional.of(opened));
       }
     }
-    print(findings);
+    result.print(() -> json(findings), out -> print(out, findings));
     boolean bad = findings.stream().anyMatch(finding -> finding.verdict() == Verdict.BAD);
     return bad ? ExitCode.SOFTWARE : ExitCode.OK;
   }
@@ -92,24 +91,20 @@ final class DoctorCommand implements Callable<Integer> {
         opened);
   }
 
-  private void print(List<Finding> findings) throws IOException {
-    PrintWriter out = spec.commandLine().getOut();
-    if (json) {
-      out.println(
-          new ObjectMapper()
-              .registerModule(new Jdk8Module())
-              .writerWithDefaultPrettyPrinter()
-              .writeValueAsString(Map.of("engine", engine, "findings", findings)));
-    } else {
-      for (Finding finding : findings) {
-        out.printf(
-            "%-6s  %s: %s%n",
-            finding.verdict().name().toLowerCase(Locale.ROOT),
-            finding.about().words(),
-            finding.says());
-        finding.remedy().ifPresent(remedy -> out.printf("        -> %s%n", remedy));
-      }
+  private JsonNode json(List<Finding> findings) {
+    return new ObjectMapper()
+        .registerModule(new Jdk8Module())
+        .valueToTree(Map.of("engine", engine, "findings", findings));
+  }
+
+  private static void print(PrintWriter out, List<Finding> findings) {
+    for (Finding finding : findings) {
+      out.printf(
+          "%-6s  %s: %s%n",
+          finding.verdict().name().toLowerCase(Locale.ROOT),
+          finding.about().words(),
+          finding.says());
+      finding.remedy().ifPresent(remedy -> out.printf("        -> %s%n", remedy));
     }
-    out.flush();
   }
 }

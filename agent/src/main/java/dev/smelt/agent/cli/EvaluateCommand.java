@@ -1,16 +1,13 @@
 package dev.smelt.agent.cli;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import dev.smelt.agent.inference.Measurement;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -24,7 +21,10 @@ import picocli.CommandLine.Spec;
     description =
         "Measures bits per byte of a byte-level model on texts, in windows of 256 bytes, each on its"
             + " own.",
-    mixinStandardHelpOptions = true)
+    footer = {
+      "  smelt evaluate --checkpoint tests/fixtures/byte-moe --text tests/fixtures/byte-moe/heldout/c.txt",
+      "  smelt evaluate --checkpoint merged --text c.txt html.txt --json"
+    })
 final class EvaluateCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
@@ -39,8 +39,7 @@ final class EvaluateCommand implements Callable<Integer> {
       description = "Texts; the figures are over all of them together.")
   private List<Path> texts;
 
-  @Option(names = "--json", description = "Print the result as JSON.")
-  private boolean json;
+  @Mixin private ResultOutput result = new ResultOutput();
 
   EvaluateCommand() {}
 
@@ -56,29 +55,27 @@ final class EvaluateCommand implements Callable<Integer> {
   }
 
   private void print(Measurement measured) {
-    PrintWriter out = spec.commandLine().getOut();
-    if (json) {
-      Map<String, Object> keys = new LinkedHashMap<>();
-      keys.put("bytes", measured.score().bytes());
-      keys.put("bitsPerByte", measured.score().bitsPerByte());
-      keys.put("perplexity", measured.score().perplexity());
-      keys.put("expertBytes", measured.expertBytes());
-      keys.put("flopsPerToken", measured.flopsPerToken());
-      out.println(new ObjectMapper().valueToTree(keys).toPrettyString());
-    } else {
-      out.printf(
-          Locale.ROOT,
-          "bits per byte     %.4f%n"
-              + "perplexity        %.4f per byte%n"
-              + "expert memory     %,d bytes%n"
-              + "FLOPs per token   %,.0f%n"
-              + "evaluated on      %,d bytes%n",
-          measured.score().bitsPerByte(),
-          measured.score().perplexity(),
-          measured.expertBytes(),
-          measured.flopsPerToken(),
-          measured.score().bytes());
-    }
-    out.flush();
+    result.print(
+        () ->
+            JsonNodeFactory.instance
+                .objectNode()
+                .put("bytes", measured.score().bytes())
+                .put("bitsPerByte", measured.score().bitsPerByte())
+                .put("perplexity", measured.score().perplexity())
+                .put("expertBytes", measured.expertBytes())
+                .put("flopsPerToken", measured.flopsPerToken()),
+        out ->
+            out.printf(
+                Locale.ROOT,
+                "bits per byte     %.4f%n"
+                    + "perplexity        %.4f per byte%n"
+                    + "expert memory     %,d bytes%n"
+                    + "FLOPs per token   %,.0f%n"
+                    + "evaluated on      %,d bytes%n",
+                measured.score().bitsPerByte(),
+                measured.score().perplexity(),
+                measured.expertBytes(),
+                measured.flopsPerToken(),
+                measured.score().bytes()));
   }
 }

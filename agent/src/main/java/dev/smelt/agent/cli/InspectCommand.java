@@ -12,25 +12,20 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code smelt inspect}: what a checkpoint folder holds. */
 @Command(
     name = "inspect",
     description = "Shows the experts of a checkpoint folder, full or compact.",
-    mixinStandardHelpOptions = true)
+    footer = {"  smelt inspect tests/fixtures/byte-moe", "  smelt inspect merged --json"})
 final class InspectCommand implements Callable<Integer> {
-
-  @Spec private CommandSpec spec;
 
   @Parameters(paramLabel = "DIR", description = "The checkpoint folder.")
   private Path folder;
 
-  @Option(names = "--json", description = "Print JSON.")
-  private boolean json;
+  @Mixin private ResultOutput result = new ResultOutput();
 
   InspectCommand() {}
 
@@ -38,13 +33,7 @@ final class InspectCommand implements Callable<Integer> {
   public Integer call() {
     try (Checkpoint checkpoint = Checkpoint.open(folder)) {
       ObjectNode found = describe(checkpoint);
-      PrintWriter out = spec.commandLine().getOut();
-      if (json) {
-        out.println(found.toPrettyString());
-      } else {
-        print(out, found);
-      }
-      out.flush();
+      result.print(() -> found, out -> print(out, found));
       return 0;
     }
   }

@@ -30,14 +30,14 @@ final class ModelChoice {
         names = "--store",
         required = true,
         paramLabel = "DIR",
-        description = "The store's folder.")
+        description = "The store's folder; goes with --snapshot.")
     private Path store;
 
     @Option(
         names = "--snapshot",
         required = true,
         paramLabel = "ID",
-        description = "The snapshot whose experts to use.")
+        description = "The snapshot whose experts to use; goes with --store.")
     private String id;
 
     @Option(

@@ -19,18 +19,17 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** Decides which experts go together and writes the plan. */
 @Command(
     name = "plan",
     description = "Decides from routing traces which experts of each layer form a group.",
-    mixinStandardHelpOptions = true)
+    footer = {
+      "  smelt plan --checkpoint my-model --routing chat.routing.safetensors --average-groups 48",
+      "  smelt plan --checkpoint my-model --routing chat.routing.safetensors code.routing.safetensors --average-groups 48 --similarity co-activation -o plan.json"
+    })
 final class PlanCommand implements Callable<Integer> {
-
-  @Spec private CommandSpec spec;
 
   @Option(
       names = "--checkpoint",
@@ -62,8 +61,7 @@ final class PlanCommand implements Callable<Integer> {
       description = "Where the plan goes; without it a summary is printed only.")
   private @Nullable Path output;
 
-  @Option(names = "--json", description = "Print the plan as JSON.")
-  private boolean json;
+  @Mixin private ResultOutput result = new ResultOutput();
 
   PlanCommand() {}
 
@@ -76,23 +74,18 @@ final class PlanCommand implements Callable<Integer> {
       if (output != null) {
         PlanFile.write(plan, output);
       }
-      print(plan, spec.commandLine().getOut());
+      result.print(() -> PlanFile.toJson(plan), out -> print(plan, out));
     }
     return 0;
   }
 
-  private void print(Plan plan, PrintWriter out) {
-    if (json) {
-      out.println(PlanFile.toJson(plan).toPrettyString());
-    } else {
-      for (LayerPlan layer : plan.layers()) {
-        out.printf("%s: %d experts in %d groups%n", layer.block(), layer.experts(), layer.groups());
-        for (int group = 0; group < layer.groups(); group++) {
-          out.printf("  %3d  %s%n", layer.dominant().get(group), layer.members(group));
-        }
+  private static void print(Plan plan, PrintWriter out) {
+    for (LayerPlan layer : plan.layers()) {
+      out.printf("%s: %d experts in %d groups%n", layer.block(), layer.experts(), layer.groups());
+      for (int group = 0; group < layer.groups(); group++) {
+        out.printf("  %3d  %s%n", layer.dominant().get(group), layer.members(group));
       }
     }
-    out.flush();
   }
 
   /** How to plan; shared by the commands that do. */

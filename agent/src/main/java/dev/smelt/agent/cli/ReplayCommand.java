@@ -1,23 +1,20 @@
 package dev.smelt.agent.cli;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.smelt.agent.statistics.StatisticsException;
 import dev.smelt.agent.statistics.TraceParts;
 import dev.smelt.store.safetensors.SafetensorsFile;
 import java.io.IOException;
-import java.io.PrintWriter;
-import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -27,7 +24,10 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "replay",
     description = "Posts recorded routing traces to a running agent, as an engine-side hook would.",
-    mixinStandardHelpOptions = true)
+    footer = {
+      "  smelt replay chat.routing.safetensors",
+      "  smelt replay chat.routing.safetensors --model my-model --rate 5000 --to http://127.0.0.1:7070"
+    })
 final class ReplayCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec;
@@ -35,19 +35,7 @@ final class ReplayCommand implements Callable<Integer> {
   @Parameters(arity = "1..*", paramLabel = "FILE", description = "Traces, *.routing.safetensors.")
   private List<Path> files;
 
-  @Option(
-      names = "--to",
-      paramLabel = "URL",
-      defaultValue = "http://127.0.0.1:7070",
-      description = "The agent's API; default: ${DEFAULT-VALUE}.")
-  private URI agent;
-
-  @Option(
-      names = "--token",
-      paramLabel = "TOKEN",
-      defaultValue = "${env:SMELT_TOKEN}",
-      description = "An operator's bearer token; default: the environment's SMELT_TOKEN.")
-  private @Nullable String token;
+  @Mixin private AgentChoice agent = new AgentChoice();
 
   @Option(
       names = "--model",
@@ -68,16 +56,13 @@ final class ReplayCommand implements Callable<Integer> {
       description = "Most tokens a second; default: as fast as the agent takes them.")
   private @Nullable Integer rate;
 
-  @Option(names = "--json", description = "Print what was posted as JSON.")
-  private boolean json;
+  @Mixin private ResultOutput result = new ResultOutput();
 
   @Override
   public Integer call() throws IOException, InterruptedException {
     if (part < 1 || (rate != null && rate < 1)) {
       throw new IllegalArgumentException("--part and --rate must be at least 1");
     }
-    AgentClient client =
-        new AgentClient(agent, Optional.ofNullable(token).filter(secret -> !secret.isBlank()));
     List<SafetensorsFile> traces = new ArrayList<>();
     try {
       long all = 0;
@@ -86,14 +71,17 @@ final class ReplayCommand implements Callable<Integer> {
         traces.add(trace);
         all += new TraceParts(trace).tokens();
       }
-      print(replay(client, traces, all));
+      ObjectNode done = replay(agent.client(), traces, all);
+      result.print(
+          () -> done,
+          out -> out.printf("%s tokens in %s posts%n", done.get("tokens"), done.get("posts")));
     } finally {
       traces.forEach(SafetensorsFile::close);
     }
     return 0;
   }
 
-  private Map<String, Object> replay(AgentClient client, List<SafetensorsFile> traces, long all)
+  private ObjectNode replay(AgentClient client, List<SafetensorsFile> traces, long all)
       throws IOException, InterruptedException {
     ProgressLine progress = new ProgressLine(spec.commandLine().getErr(), "replaying");
     Path body = Files.createTempFile("smelt-replay", ".routing.safetensors");
@@ -117,11 +105,11 @@ final class ReplayCommand implements Callable<Integer> {
     } finally {
       Files.deleteIfExists(body);
     }
-    Map<String, Object> done = new LinkedHashMap<>();
-    done.put("tokens", posted);
-    done.put("posts", posts);
-    done.put("seconds", (System.nanoTime() - begin) / 1e9);
-    return done;
+    return JsonNodeFactory.instance
+        .objectNode()
+        .put("tokens", posted)
+        .put("posts", posts)
+        .put("seconds", (System.nanoTime() - begin) / 1e9);
   }
 
   private String model(SafetensorsFile trace) {
@@ -137,15 +125,5 @@ final class ReplayCommand implements Callable<Integer> {
       long due = begin + (long) (posted * 1e9 / rate);
       TimeUnit.NANOSECONDS.sleep(Math.max(0, due - System.nanoTime()));
     }
-  }
-
-  private void print(Map<String, Object> done) {
-    PrintWriter out = spec.commandLine().getOut();
-    if (json) {
-      out.println(new ObjectMapper().valueToTree(done).toPrettyString());
-    } else {
-      out.printf("%s tokens in %s posts%n", done.get("tokens"), done.get("posts"));
-    }
-    out.flush();
   }
 }

@@ -23,10 +23,18 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     scope = ScopeType.INHERIT,
     version = "smelt 0.1.0",
+    exitCodeListHeading = "%nExit codes:%n",
+    exitCodeList = {
+      "0:done",
+      "1:it failed, or what was examined is not in order; one line on standard error says why",
+      "2:the command is not typed as it must be; nothing was done"
+    },
+    footer = {"  smelt demo --once", "  smelt up -c smelt.yaml", "  smelt help compress"},
     subcommands = {
       HelpCommand.class,
       AblateCommand.class,
       BenchCommand.class,
+      CompletionCommand.class,
       CompressCommand.class,
       DoctorCommand.class,
       DriftCommand.class,
@@ -60,6 +68,9 @@ public final class SmeltCommand implements Runnable {
       commandLine.addSubcommand(command);
     }
     commandLine.setCaseInsensitiveEnumValuesAllowed(true);
+    commandLine.setParameterExceptionHandler(new WrongUsage());
+    commandLine.setUsageHelpAutoWidth(true);
+    headExamples(commandLine);
     commandLine.setExecutionExceptionHandler(
         (exception, failed, parsed) -> {
           PrintWriter err = failed.getErr();
@@ -71,6 +82,14 @@ public final class SmeltCommand implements Runnable {
           return CommandLine.ExitCode.SOFTWARE;
         });
     return commandLine;
+  }
+
+  /** Footers hold examples. */
+  private static void headExamples(CommandLine command) {
+    if (command.getCommandSpec().usageMessage().footer().length > 0) {
+      command.getCommandSpec().usageMessage().footerHeading("%nExamples:%n");
+    }
+    command.getSubcommands().values().forEach(SmeltCommand::headExamples);
   }
 
   @Override

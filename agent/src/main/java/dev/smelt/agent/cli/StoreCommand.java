@@ -40,11 +40,18 @@ import picocli.CommandLine.Spec;
  */
 @Command(
     name = "store",
+    subcommands = StoreServeCommand.class,
     description = "Looks at snapshots, and changes which one is active.",
-    mixinStandardHelpOptions = true)
+    footer = {
+      "  smelt store ls my-model",
+      "  smelt store rollback my-model --why \"answers got worse\" --to http://127.0.0.1:7070"
+    })
 final class StoreCommand implements Runnable {
 
   private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String MODEL = "The model's name in the store.";
+  private static final String ID = "A snapshot's id, or the name of a ref.";
+  private static final String WHY = "The reason, for the log.";
   private static final String WHO = System.getProperty("user.name", "operator");
 
   /** Forms of a checkpoint folder. */
@@ -58,7 +65,7 @@ final class StoreCommand implements Runnable {
 
   @Mixin private StoreChoice choice = new StoreChoice();
 
-  @Option(names = "--json", scope = ScopeType.INHERIT, description = "Print JSON.")
+  @Option(names = "--json", scope = ScopeType.INHERIT, description = "Print the result as JSON.")
   private boolean json;
 
   StoreCommand() {}
@@ -66,6 +73,10 @@ final class StoreCommand implements Runnable {
   @Override
   public void run() {
     spec.commandLine().usage(spec.commandLine().getOut());
+  }
+
+  StoreChoice choice() {
+    return choice;
   }
 
   private PrintWriter out() {
@@ -82,8 +93,12 @@ final class StoreCommand implements Runnable {
     out().flush();
   }
 
-  @Command(name = "ls", description = "Lists models, or a model's snapshots, newest first.")
-  int list(@Parameters(arity = "0..1", paramLabel = "MODEL") Optional<String> model)
+  @Command(
+      name = "ls",
+      description = "Lists models, or a model's snapshots, newest first.",
+      footer = {"  smelt store ls", "  smelt store ls my-model --to http://127.0.0.1:7070"})
+  int list(
+      @Parameters(arity = "0..1", paramLabel = "MODEL", description = MODEL) Optional<String> model)
       throws IOException {
     if (model.isEmpty()) {
       List<String> models = choice.local().models();
@@ -131,8 +146,16 @@ final class StoreCommand implements Runnable {
     return 0;
   }
 
-  @Command(name = "show", description = "Shows a snapshot.")
-  int show(@Parameters(paramLabel = "MODEL") String model, @Parameters(paramLabel = "ID") String id)
+  @Command(
+      name = "show",
+      description = "Shows a snapshot.",
+      footer = {
+        "  smelt store show my-model active",
+        "  smelt store show my-model 20261124T101953Z-e1acb16db1c3c6a4 --json"
+      })
+  int show(
+      @Parameters(paramLabel = "MODEL", description = MODEL) String model,
+      @Parameters(paramLabel = "ID", description = ID) String id)
       throws IOException {
     Optional<StoreClient> remote = choice.remote();
     Manifest manifest;
@@ -163,11 +186,14 @@ final class StoreCommand implements Runnable {
     return store.manifest(model, snapshot);
   }
 
-  @Command(name = "diff", description = "Says what differs between two snapshots.")
+  @Command(
+      name = "diff",
+      description = "Says what differs between two snapshots.",
+      footer = {"  smelt store diff my-model previous active"})
   int diff(
-      @Parameters(paramLabel = "MODEL") String model,
-      @Parameters(paramLabel = "FROM") String from,
-      @Parameters(paramLabel = "TO") String to)
+      @Parameters(paramLabel = "MODEL", description = MODEL) String model,
+      @Parameters(paramLabel = "FROM", description = ID) String from,
+      @Parameters(paramLabel = "TO", description = ID) String to)
       throws IOException {
     Optional<StoreClient> remote = choice.remote();
     ObjectNode diff;
@@ -206,17 +232,29 @@ final class StoreCommand implements Runnable {
     return 0;
   }
 
-  @Command(name = "activate", description = "Makes a snapshot the active one.")
+  @Command(
+      name = "activate",
+      description = "Makes a snapshot the active one.",
+      footer = {
+        "  smelt store activate my-model 20261124T101953Z-e1acb16db1c3c6a4 --why \"the better one\""
+      })
   int activate(
-      @Parameters(paramLabel = "MODEL") String model,
-      @Parameters(paramLabel = "ID") String id,
-      @Option(names = "--why", required = true, paramLabel = "TEXT") String why)
+      @Parameters(paramLabel = "MODEL", description = MODEL) String model,
+      @Parameters(paramLabel = "ID", description = ID) String id,
+      @Option(names = "--why", required = true, paramLabel = "TEXT", description = WHY) String why)
       throws IOException {
     Reason reason = new Reason(WHO, why);
     Optional<StoreClient> remote = choice.remote();
     if (remote.isPresent()) {
       return report(
-          remote.get().moveRef(model, Ref.ACTIVE, remote.get().ref(model, Ref.ACTIVE), id, reason));
+          remote
+              .get()
+              .moveRef(
+                  model,
+                  Ref.ACTIVE,
+                  remote.get().ref(model, Ref.ACTIVE),
+                  remote.get().ref(model, id).orElse(id),
+                  reason));
     }
     SnapshotStore store = choice.local();
     return report(store.activate(model, resolve(store, model, id).id(), reason));
@@ -224,50 +262,50 @@ final class StoreCommand implements Runnable {
 
   @Command(
       name = "rollback",
-      description = "Makes the snapshot active that was so before, or an earlier one.")
+      description = "Makes the snapshot active that was so before, or an earlier one.",
+      footer = {"  smelt store rollback my-model --why \"answers got worse\""})
   int rollback(
-      @Parameters(paramLabel = "MODEL") String model,
-      @Parameters(arity = "0..1", paramLabel = "ID") Optional<String> id,
-      @Option(names = "--why", required = true, paramLabel = "TEXT") String why)
+      @Parameters(paramLabel = "MODEL", description = MODEL) String model,
+      @Parameters(
+              arity = "0..1",
+              paramLabel = "ID",
+              description = "The snapshot or ref to go back to; default: the ref previous.")
+          Optional<String> id,
+      @Option(names = "--why", required = true, paramLabel = "TEXT", description = WHY) String why)
       throws IOException {
     Reason reason = new Reason(WHO, why);
     Optional<StoreClient> remote = choice.remote();
-    return report(
-        remote.isPresent()
-            ? rollback(remote.get(), model, id, reason)
-            : choice.local().rollback(model, id, reason));
+    if (remote.isPresent()) {
+      StoreClient client = remote.get();
+      return report(
+          client.rollback(model, id.map(name -> client.ref(model, name).orElse(name)), reason));
+    }
+    SnapshotStore store = choice.local();
+    return report(store.rollback(model, id.map(name -> resolve(store, model, name).id()), reason));
   }
 
-  /** By the ref, which an agent and a stand-alone store take alike. */
-  private static RefUpdate rollback(
-      StoreClient remote, String model, Optional<String> id, Reason reason) {
-    Map<String, String> refs = remote.refs(model);
-    String target =
-        id.or(() -> Optional.ofNullable(refs.get(Ref.PREVIOUS)))
-            .orElseThrow(
-                () ->
-                    new IllegalArgumentException(
-                        "model " + model + " has no previous snapshot to roll back to"));
-    return remote.moveRef(
-        model, Ref.ACTIVE, Optional.ofNullable(refs.get(Ref.ACTIVE)), target, reason);
-  }
-
-  @Command(name = "pin", description = "Keeps a snapshot under a name of its own.")
+  @Command(
+      name = "pin",
+      description = "Keeps a snapshot under a name of its own.",
+      footer = {"  smelt store pin my-model active release-1 --why \"what customers tested\""})
   int pin(
-      @Parameters(paramLabel = "MODEL") String model,
-      @Parameters(paramLabel = "ID") String id,
-      @Parameters(paramLabel = "NAME") String name,
-      @Option(names = "--why", required = true, paramLabel = "TEXT") String why)
+      @Parameters(paramLabel = "MODEL", description = MODEL) String model,
+      @Parameters(paramLabel = "ID", description = ID) String id,
+      @Parameters(paramLabel = "NAME", description = "The name that keeps it.") String name,
+      @Option(names = "--why", required = true, paramLabel = "TEXT", description = WHY) String why)
       throws IOException {
     SnapshotStore store = choice.local();
     return report(store.pin(model, resolve(store, model, id).id(), name, new Reason(WHO, why)));
   }
 
-  @Command(name = "unpin", description = "Drops a name that keeps a snapshot.")
+  @Command(
+      name = "unpin",
+      description = "Drops a name that keeps a snapshot.",
+      footer = {"  smelt store unpin my-model release-1 --why \"no longer needed\""})
   int unpin(
-      @Parameters(paramLabel = "MODEL") String model,
-      @Parameters(paramLabel = "NAME") String name,
-      @Option(names = "--why", required = true, paramLabel = "TEXT") String why)
+      @Parameters(paramLabel = "MODEL", description = MODEL) String model,
+      @Parameters(paramLabel = "NAME", description = "The name that keeps it.") String name,
+      @Option(names = "--why", required = true, paramLabel = "TEXT", description = WHY) String why)
       throws IOException {
     SnapshotStore store = choice.local();
     String pinned =
@@ -305,7 +343,8 @@ final class StoreCommand implements Runnable {
   @Command(
       name = "gc",
       description =
-          "Deletes blobs that no snapshot names; with --keep, first snapshots that may go.")
+          "Deletes blobs that no snapshot names; with --keep, first snapshots that may go.",
+      footer = {"  smelt store gc", "  smelt store gc --keep 10 --older P30D"})
   int collect(
       @Option(
               names = "--grace",
@@ -323,7 +362,7 @@ final class StoreCommand implements Runnable {
               paramLabel = "DURATION",
               defaultValue = "P7D",
               description =
-                  "With --keep, only snapshots older than this; default: " + "${DEFAULT-VALUE}.")
+                  "With --keep, only snapshots older than this; default: ${DEFAULT-VALUE}.")
           Duration older)
       throws IOException {
     SnapshotStore store = choice.local();
@@ -352,7 +391,8 @@ final class StoreCommand implements Runnable {
 
   @Command(
       name = "verify",
-      description = "Hashes everything; damaged blobs are moved to quarantine. Exit code 1 if any.")
+      description = "Hashes everything; damaged blobs are moved to quarantine. Exit code 1 if any.",
+      footer = {"  smelt store verify", "  smelt store verify --report-only --json"})
   int verify(
       @Option(names = "--report-only", description = "Leave damaged blobs where they are.")
           boolean reportOnly)
@@ -376,17 +416,33 @@ final class StoreCommand implements Runnable {
     return found.damages().isEmpty() ? 0 : 1;
   }
 
-  @Command(name = "export", description = "Writes a snapshot as a folder that an engine loads.")
+  @Command(
+      name = "export",
+      description = "Writes a snapshot as a folder that an engine loads.",
+      footer = {
+        "  smelt store export my-model active --checkpoint /models/my-model --format expanded -o served"
+      })
   int export(
-      @Parameters(paramLabel = "MODEL") String model,
-      @Parameters(paramLabel = "ID") String id,
-      @Option(names = "--checkpoint", required = true, paramLabel = "DIR") Path checkpoint,
+      @Parameters(paramLabel = "MODEL", description = MODEL) String model,
+      @Parameters(paramLabel = "ID", description = ID) String id,
+      @Option(
+              names = "--checkpoint",
+              required = true,
+              paramLabel = "DIR",
+              description = "The folder of the full model that the snapshot was made from.")
+          Path checkpoint,
       @Option(
               names = "--format",
-              defaultValue = "EXPANDED",
-              description = "${COMPLETION-CANDIDATES}; default: ${DEFAULT-VALUE}.")
+              paramLabel = "FORM",
+              defaultValue = "expanded",
+              description = "expanded, compact or uniform; default: ${DEFAULT-VALUE}.")
           Form form,
-      @Option(names = "-o", required = true, paramLabel = "DIR") Path folder)
+      @Option(
+              names = {"-o", "--output"},
+              required = true,
+              paramLabel = "DIR",
+              description = "The folder to write; must not exist.")
+          Path folder)
       throws IOException {
     SnapshotStore store = choice.local();
     Manifest manifest = resolve(store, model, id);

@@ -8,7 +8,6 @@ import dev.smelt.agent.inference.RoutingTraceWriter;
 import dev.smelt.agent.statistics.MomentsFile;
 import dev.smelt.agent.statistics.MomentsRecording;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -27,7 +26,10 @@ import picocli.CommandLine.Spec;
     name = "trace",
     description =
         "Runs a byte-level model on texts, in windows of 256 bytes, and writes a routing trace.",
-    mixinStandardHelpOptions = true)
+    footer = {
+      "  smelt trace --checkpoint tests/fixtures/byte-moe --text c.txt -o c.routing.safetensors",
+      "  smelt trace --checkpoint tests/fixtures/byte-moe --text c.txt html.txt --moments -o both.routing.safetensors"
+    })
 final class TraceCommand implements Callable<Integer> {
 
   private static final String ROUTING = ".routing.safetensors";
@@ -59,8 +61,7 @@ final class TraceCommand implements Callable<Integer> {
       description = "Where the trace goes, by custom NAME.routing.safetensors.")
   private Path output;
 
-  @Option(names = "--json", description = "Print what was written as JSON.")
-  private boolean json;
+  @Mixin private ResultOutput result = new ResultOutput();
 
   TraceCommand() {}
 
@@ -90,7 +91,9 @@ final class TraceCommand implements Callable<Integer> {
       writeMoments(chosen, contents, bytes, file);
       written.put("moments", file.toString());
     }
-    print(written);
+    result.print(
+        () -> new ObjectMapper().valueToTree(written),
+        out -> written.forEach((what, value) -> out.printf("%-8s %s%n", what, value)));
     return 0;
   }
 
@@ -117,15 +120,5 @@ final class TraceCommand implements Callable<Integer> {
 
   private ProgressLine progress(String what) {
     return new ProgressLine(spec.commandLine().getErr(), what);
-  }
-
-  private void print(Map<String, Object> written) {
-    PrintWriter out = spec.commandLine().getOut();
-    if (json) {
-      out.println(new ObjectMapper().valueToTree(written).toPrettyString());
-    } else {
-      written.forEach((what, value) -> out.printf("%-8s %s%n", what, value));
-    }
-    out.flush();
   }
 }

@@ -29,6 +29,16 @@ public sealed interface LoopState {
   /** When the loop came here. */
   Instant since();
 
+  /** Anybody may move the ref {@code active} at any time; the engine follows in every state. */
+  default Activating activate(Instant now, String from, String to, String reason) {
+    return new Activating(now, from, to, reason);
+  }
+
+  /** Where a loop goes on that was stopped here: what waits or watches does, work is given up. */
+  default LoopState afterRestart(Instant now) {
+    return new Observing(now);
+  }
+
   /** Watching the traffic. */
   record Observing(Instant since) implements LoopState {
     Planning plan(Instant now, Trigger trigger, String reason) {
@@ -47,8 +57,9 @@ public sealed interface LoopState {
       return new Paused(now, who, why);
     }
 
-    Activating activate(Instant now, String from, String to, String reason) {
-      return new Activating(now, from, to, reason);
+    @Override
+    public LoopState afterRestart(Instant now) {
+      return this;
     }
   }
 
@@ -64,6 +75,11 @@ public sealed interface LoopState {
 
     Observing reject(Instant now) {
       return new Observing(now);
+    }
+
+    @Override
+    public LoopState afterRestart(Instant now) {
+      return this;
     }
   }
 
@@ -102,10 +118,6 @@ public sealed interface LoopState {
 
   /** Writing the candidate to the store. */
   record Publishing(Instant since, Trigger trigger, String reason) implements LoopState {
-    Activating activate(Instant now, String from, String to) {
-      return new Activating(now, from, to, reason);
-    }
-
     Observing abandon(Instant now) {
       return new Observing(now);
     }
@@ -118,8 +130,19 @@ public sealed interface LoopState {
    * @param to the snapshot on its way
    */
   record Activating(Instant since, String from, String to, String reason) implements LoopState {
-    Canary watch(Instant now, Instant until) {
-      return new Canary(now, from, to, until);
+    /** The engine serves a snapshot of the loop's own. */
+    Canary watch(Instant now, String previous, String snapshot, Instant until) {
+      return new Canary(now, previous, snapshot, until);
+    }
+
+    /** What the engine serves is known and needs no watching. */
+    Observing settle(Instant now) {
+      return new Observing(now);
+    }
+
+    /** What the engine serves is not known. */
+    Degraded degrade(Instant now, String why) {
+      return new Degraded(now, why);
     }
 
     RolledBack settleOnEarlier(Instant now) {
@@ -137,12 +160,22 @@ public sealed interface LoopState {
     Paused pause(Instant now, String who, String why) {
       return new Paused(now, who, why);
     }
+
+    @Override
+    public LoopState afterRestart(Instant now) {
+      return this;
+    }
   }
 
   /** An earlier snapshot serves again. */
   record RolledBack(Instant since, String from, String to, String reason) implements LoopState {
     Observing resume(Instant now) {
       return new Observing(now);
+    }
+
+    @Override
+    public LoopState afterRestart(Instant now) {
+      return this;
     }
   }
 
@@ -152,8 +185,9 @@ public sealed interface LoopState {
       return new Observing(now);
     }
 
-    Activating activate(Instant now, String from, String to, String reason) {
-      return new Activating(now, from, to, reason);
+    @Override
+    public LoopState afterRestart(Instant now) {
+      return this;
     }
   }
 

@@ -1,11 +1,12 @@
 package dev.smelt.ops.demo;
 
 import dev.smelt.agent.Agent;
+import dev.smelt.agent.cli.ResultOutput;
 import dev.smelt.agent.config.ConfigFile;
 import dev.smelt.store.checkpoint.Checkpoint;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -19,6 +20,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -28,7 +30,12 @@ import picocli.CommandLine.Spec;
     name = "demo",
     description =
         "Serves a trained model, shifts its traffic, and shows how the compressed experts follow."
-            + " Everything runs on this machine and ends with the command.")
+            + " Everything runs on this machine and ends with the command.",
+    footer = {
+      "  smelt demo",
+      "  smelt demo --once --report r.json",
+      "  smelt demo --checkpoint my-model --traffic texts --average-groups 24"
+    })
 public final class DemoCommand implements Callable<Integer> {
 
   private static final int CLIENTS = 3;
@@ -64,6 +71,8 @@ public final class DemoCommand implements Callable<Integer> {
       description = "Merged experts a layer keeps on average; default: ${DEFAULT-VALUE}.")
   private double averageGroups;
 
+  @Mixin private ResultOutput result = new ResultOutput();
+
   @Override
   public Integer call() throws IOException, InterruptedException {
     Path fixture = home().resolve("tests/fixtures/byte-moe");
@@ -83,25 +92,26 @@ public final class DemoCommand implements Callable<Integer> {
 
   private int run(Path model, List<Domain> domains, Path work)
       throws IOException, InterruptedException {
-    PrintWriter out = spec.commandLine().getOut();
     Progress progress = new Progress(spec.commandLine().getErr());
     String name = model.getFileName().toString();
     List<Domain> first = domains.subList(0, 2);
     List<Domain> second = domains.subList(2, 4);
     progress.step("starting the reference engine on " + name);
-    try (EngineProcess engine = EngineProcess.start(model, name, work.resolve("engine.log"))) {
+    URI api = URI.create("http://127.0.0.1:" + EngineProcess.freePort());
+    try (EngineProcess engine = EngineProcess.start(model, name, api, work.resolve("engine.log"))) {
       progress.step("starting broker, streams, proxy and agent");
       try (Agent agent =
-          Agent.start(ConfigFile.read(configuration(engine, name, model, domains, work)))) {
-        progress.step("dashboard at " + agent.api());
+          Agent.start(ConfigFile.read(configuration(engine, api, name, model, domains, work)))) {
+        progress.step("dashboard at " + agent.api() + ", clients send to " + agent.proxy(name));
         try (Clients clients = Clients.start(agent.proxy(name), name, first, CLIENTS)) {
           Report figures = new Scenario(agent, name, model, clients, progress).run(first, second);
-          new ReportTable(figures).print(out);
+          result.print(figures::json, out -> new ReportTable(figures).print(out));
           if (report != null) {
             figures.write(report);
           }
-          clients.firstFailure().ifPresent(failure -> out.println("first failure: " + failure));
-          out.flush();
+          clients
+              .firstFailure()
+              .ifPresent(failure -> progress.step("the first request that failed: " + failure));
           if (!once) {
             progress.step("staying up; the dashboard is at " + agent.api() + "; Ctrl-C ends");
             new CountDownLatch(1).await();
@@ -113,7 +123,7 @@ public final class DemoCommand implements Callable<Integer> {
   }
 
   private Path configuration(
-      EngineProcess engine, String name, Path model, List<Domain> domains, Path work)
+      EngineProcess engine, URI api, String name, Path model, List<Domain> domains, Path work)
       throws IOException {
     List<String> texts = new ArrayList<>();
     Path gate = Files.createDirectory(work.resolve("gate"));
@@ -132,18 +142,19 @@ public final class DemoCommand implements Callable<Integer> {
               grace: 1s
               halfLife: 8s
               drift: {minimumRequests: 10, minimumReferenceWindows: 4, referenceWindows: 16, referenceLag: 1}
-            api: {port: 0}
+            api: {port: %d}
             management: {port: 0}
             models:
               - name: "%s"
                 checkpoint: "%s"
                 engine: {urls: ["%s"], dialect: sglang, format: compact}
                 proxy: {port: 0, share: 1.0}
-                compression: {strategy: m-smoe, averageGroups: %s, similarity: co-activation}
+                compression: {strategy: smelt, averageGroups: %s, similarity: co-activation}
                 policy: {mode: auto, consecutiveWindows: 2, coolDown: 8s, minimumTokens: 8000}
                 canary: {window: 4s}
                 gate: {maximumLoss: 1.5, bytesPerText: 4096, texts: [%s]}
             """,
+            api.getPort(),
             name,
             model,
             engine.url(),

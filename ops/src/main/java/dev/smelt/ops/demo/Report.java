@@ -2,8 +2,8 @@ package dev.smelt.ops.demo;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -68,9 +68,10 @@ record Report(
   record Rollback(String from, String to, boolean digestsIdentical) {}
 
   void write(Path file) throws IOException {
-    Files.writeString(
-        file,
-        new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT).writeValueAsString(this)
-            + "\n");
+    Files.writeString(file, json().toPrettyString() + "\n");
+  }
+
+  JsonNode json() {
+    return new ObjectMapper().valueToTree(this);
   }
 }

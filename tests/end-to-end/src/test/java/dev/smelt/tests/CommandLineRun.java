@@ -1,7 +1,6 @@
 package dev.smelt.tests;
 
-import dev.smelt.agent.cli.SmeltCommand;
-import dev.smelt.ops.demo.DemoCommand;
+import dev.smelt.ops.Smelt;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Path;
@@ -19,7 +18,7 @@ record CommandLineRun(int exitCode, String out, String err) {
   static CommandLineRun of(String... arguments) {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
-    CommandLine commandLine = SmeltCommand.commandLine(new DemoCommand());
+    CommandLine commandLine = Smelt.commandLine();
     commandLine.setOut(new PrintWriter(out, true));
     commandLine.setErr(new PrintWriter(err, true));
     return new CommandLineRun(commandLine.execute(arguments), out.toString(), err.toString());

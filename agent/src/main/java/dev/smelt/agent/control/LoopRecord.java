@@ -1,0 +1,114 @@
+package dev.smelt.agent.control;
+
+import dev.smelt.agent.control.Journal.Entry;
+import dev.smelt.agent.control.Journal.Kind;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Where the loop of one model stands and what it did. Written by the loop's thread, read by any.
+ *
+ * <p>Failure semantics: what {@link #content} and {@link #newest} tell is on disk. An interrupt
+ * takes effect after a write, never in it.
+ */
+final class LoopRecord implements AutoCloseable {
+
+  private static final Logger LOGGER = LoggerFactory.getLogger(LoopRecord.class);
+
+  private final String model;
+  private final Clock clock;
+  private final Interruption interruption;
+  private final StateFile stateFile;
+  private final Journal journal;
+  private final Runnable changed;
+  private volatile StateFile.Content content;
+
+  /**
+   * Reads what was kept; work in hand at that time is given up.
+   *
+   * @param folder where the state and the journal are kept
+   * @param changed called after each change of {@link #content}
+   * @param told of each journal entry
+   */
+  LoopRecord(
+      String model,
+      Path folder,
+      Clock clock,
+      Interruption interruption,
+      Runnable changed,
+      Consumer<Entry> told)
+      throws IOException {
+    this.model = model;
+    this.clock = clock;
+    this.interruption = interruption;
+    this.changed = changed;
+    this.journal = Journal.open(folder.resolve("journal.jsonl"), told);
+    this.stateFile = new StateFile(folder.resolve("state.json"));
+    this.content = restored();
+  }
+
+  StateFile.Content content() {
+    return content;
+  }
+
+  LoopState state() {
+    return content.state();
+  }
+
+  /** The newest journal entries, newest first. */
+  List<Entry> newest(int most) {
+    return journal.newest(most);
+  }
+
+  <S extends LoopState> S enter(S next) {
+    save(content.with(next));
+    write(Kind.STATE, next.getClass().getSimpleName(), Map.of());
+    return next;
+  }
+
+  void save(StateFile.Content next) {
+    interruption.shield(() -> stateFile.write(next));
+    content = next;
+    changed.run();
+  }
+
+  void write(Kind kind, String message, Map<String, Object> figures) {
+    Entry entry = new Entry(clock.instant(), kind, message, figures);
+    interruption.shield(() -> journal.write(entry));
+  }
+
+  void failed(String what, Exception e) {
+    LOGGER.atError().addKeyValue("model", model).setCause(e).log("control loop failure");
+    write(Kind.FAILURE, what + ": " + e.getMessage(), Map.of());
+  }
+
+  @Override
+  public void close() throws IOException {
+    journal.close();
+  }
+
+  private StateFile.Content restored() {
+    Optional<StateFile.Content> kept = stateFile.read();
+    Instant now = clock.instant();
+    if (kept.isEmpty()) {
+      return StateFile.Content.first(new LoopState.Observing(now));
+    }
+    LoopState state = kept.get().state();
+    LoopState next = state.afterRestart(now);
+    if (!next.equals(state)) {
+      write(
+          Kind.STATE,
+          "stopped while " + state.getClass().getSimpleName() + "; observing anew",
+          Map.of());
+    }
+    return kept.get().with(next);
+  }
+}
