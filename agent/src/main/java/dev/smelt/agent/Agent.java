@@ -22,6 +22,7 @@ import dev.smelt.agent.control.ModelLoop;
 import dev.smelt.agent.control.ServingFigures;
 import dev.smelt.agent.election.Election;
 import dev.smelt.agent.election.FencedActivator;
+import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.agent.swap.InPlaceDriver;
 import dev.smelt.agent.swap.ReplicasDriver;
 import dev.smelt.agent.swap.SwapDriver;
@@ -91,6 +92,7 @@ public final class Agent implements AutoCloseable {
   private final Deque<AutoCloseable> started = new ArrayDeque<>();
   private final Map<String, LedModel> led = new LinkedHashMap<>();
   private final Map<String, ProxyTap> taps = new ConcurrentHashMap<>();
+  private final Map<String, LiveMoments> moments = new ConcurrentHashMap<>();
   private final Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
   private volatile Optional<TrafficMonitor> traffic = Optional.empty();
   private volatile Optional<Election> election = Optional.empty();
@@ -170,6 +172,9 @@ public final class Agent implements AutoCloseable {
     FreeSpace.require(config.data(), FreeSpace.LEAST_TO_START_BYTES);
     closing(store);
     closing(metrics);
+    if (config.management().otlp().enabled()) {
+      metrics.send(config.management().otlp());
+    }
     for (ModelSettings model : config.models()) {
       checkpoints.put(model.name(), closing(Checkpoint.open(model.checkpoint())));
       model.engine().urls().forEach(Agent::requireEngine);
@@ -328,6 +333,7 @@ public final class Agent implements AutoCloseable {
               checkpoint,
               store,
               monitor.of(model.name()),
+              moments.get(model.name()),
               new FencedActivator(activator, fence, folder),
               () -> serving(taps.get(model.name())),
               fence,
@@ -353,7 +359,18 @@ public final class Agent implements AutoCloseable {
       ModelSettings model,
       Checkpoint checkpoint,
       UsageProducer usage,
-      IngestTap ingest) {
+      IngestTap ingest)
+      throws IOException {
+    LiveMoments live =
+        LiveMoments.open(
+            momentsFolder(model),
+            model.name(),
+            checkpoint.blocks(),
+            config.streams().halfLife(),
+            clock);
+    moments.put(model.name(), live);
+    metrics.moments(model.name(), () -> live.tokens(LiveMoments.Span.ALL));
+    ingest.takeMoments(model.name(), live);
     LedModel control = new LedModel(model, checkpoint, store, this::leader, clock);
     led.put(model.name(), control);
     metrics.watch(control);
@@ -383,6 +400,12 @@ public final class Agent implements AutoCloseable {
     closing(() -> await("proxy", proxy.close()));
     proxies.put(model.name(), address(model.proxy().host(), port));
     health.register("tap " + model.name(), () -> tapHealth(proxy.status()));
+  }
+
+  /** Each agent keeps what is posted to it. */
+  private Path momentsFolder(ModelSettings model) {
+    Path all = config.data().resolve("models").resolve(model.name()).resolve("moments");
+    return config.kafka().embedded() ? all : all.resolve(hostName() + "-" + model.proxy().port());
   }
 
   private static ServingFigures serving(ProxyTap proxy) {

@@ -11,6 +11,7 @@ import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.agent.config.PolicySettings;
 import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.inference.TinyCheckpoint;
+import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.snapshot.SnapshotStore;
 import java.io.IOException;
@@ -186,13 +187,19 @@ class LoopCanaryTest {
             checkpoint.directory(),
             new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
             null,
-            new CompressionSettings(null, null, 4.0, null, null, null),
+            new CompressionSettings(null, null, 4.0, null, null, null, null, null),
             new PolicySettings(Mode.AUTO, 2, Duration.ZERO, 100L, null, null, null),
             null,
             new CanarySettings(null, null, null, null, null, null)),
         checkpoint,
         store,
         of,
+        LiveMoments.open(
+            folder.resolve("moments-" + model),
+            model,
+            checkpoint.blocks(),
+            of.halfLife(),
+            Clock.systemUTC()),
         activator,
         () -> serving,
         Fence.OPEN,

@@ -12,6 +12,7 @@ import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.control.ModelControl.Outcome;
 import dev.smelt.agent.control.ModelControl.Request;
 import dev.smelt.agent.inference.TinyCheckpoint;
+import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.snapshot.SnapshotStore;
 import java.io.IOException;
@@ -123,13 +124,19 @@ class LoopRequestsTest {
             checkpoint.directory(),
             new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
             null,
-            new CompressionSettings(null, null, 4.0, null, null, null),
+            new CompressionSettings(null, null, 4.0, null, null, null, null, null),
             new PolicySettings(mode, 2, Duration.ZERO, 100L, null, null, null),
             null,
             new CanarySettings(null, null, null, null, null, null)),
         checkpoint,
         store,
         traffic,
+        LiveMoments.open(
+            folder.resolve("moments-" + MODEL),
+            MODEL,
+            checkpoint.blocks(),
+            traffic.halfLife(),
+            Clock.systemUTC()),
         snapshot -> new Activator.Result.Served(),
         () -> ServingFigures.NONE,
         Fence.OPEN,

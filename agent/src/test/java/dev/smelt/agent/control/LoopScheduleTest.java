@@ -11,11 +11,13 @@ import dev.smelt.agent.config.PolicySettings;
 import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.config.ScheduleSettings;
 import dev.smelt.agent.inference.TinyCheckpoint;
+import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.snapshot.SnapshotStore;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -123,7 +125,7 @@ class LoopScheduleTest {
             checkpoint.directory(),
             new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
             null,
-            new CompressionSettings(null, null, 4.0, null, null, null),
+            new CompressionSettings(null, null, 4.0, null, null, null, null, null),
             new PolicySettings(
                 mode, 2, null, 100L, null, null, new ScheduleSettings("0 3 * * *", null)),
             null,
@@ -131,6 +133,14 @@ class LoopScheduleTest {
         checkpoint,
         store,
         traffic,
+        LiveMoments.open(
+            folder.resolve("moments-" + MODEL),
+            MODEL,
+            checkpoint.blocks(),
+            traffic.halfLife(),
+            Clock.systemUTC()),
+        LiveMoments.open(
+            folder.resolve("moments"), MODEL, checkpoint.blocks(), Duration.ofMinutes(5), clock),
         snapshot -> new Activator.Result.Served(),
         () -> ServingFigures.NONE,
         Fence.OPEN,

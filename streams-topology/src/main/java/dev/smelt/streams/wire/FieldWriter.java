@@ -12,6 +12,9 @@ import java.util.Arrays;
  */
 public final class FieldWriter {
 
+  /** Fewer values are not worth a plane. */
+  private static final int PLANE_VALUES = 32;
+
   private byte[] bytes = new byte[256];
   private int size;
 
@@ -64,33 +67,90 @@ public final class FieldWriter {
     return this;
   }
 
-  /** Non-negative counts; each run of zeros takes two numbers, a zero and the run's length. */
+  /**
+   * Non-negative counts: one after another, each run of zeros as a zero and the run's length; or,
+   * if that is not much longer, side by side as a {@link BytePlane}.
+   */
   public FieldWriter counts(int tag, long[] values) {
-    int tagAt = size;
-    reserve(10);
-    // The length is only known at the end: leave room for the largest header and close the gap.
-    size += 10;
-    int begin = size;
-    int at = 0;
-    while (at < values.length) {
-      long value = values[at];
-      varint(value);
-      at++;
+    int listed = listedBytes(values);
+    int plane = planeBytes(values);
+    if (values.length >= PLANE_VALUES && plane <= listed + listed / 4) {
+      header(tag, plane);
+      plane(values);
+    } else {
+      header(tag, listed);
+      list(values);
+    }
+    return this;
+  }
+
+  private static int listedBytes(long[] values) {
+    int length = 0;
+    int zeros = 0;
+    for (long value : values) {
       if (value == 0) {
-        int run = 1;
-        while (at < values.length && values[at] == 0) {
-          run++;
-          at++;
-        }
-        varint(run);
+        zeros++;
+      } else {
+        length += varintBytes(value) + runBytes(zeros);
+        zeros = 0;
       }
     }
-    int length = size - begin;
-    size = tagAt;
-    header(tag, length);
-    System.arraycopy(bytes, begin, bytes, size, length);
-    size += length;
-    return this;
+    return length + runBytes(zeros);
+  }
+
+  private static int runBytes(int zeros) {
+    return zeros == 0 ? 0 : 1 + varintBytes(zeros);
+  }
+
+  private void list(long[] values) {
+    int zeros = 0;
+    for (long value : values) {
+      if (value == 0) {
+        zeros++;
+      } else {
+        run(zeros);
+        varint(value);
+        zeros = 0;
+      }
+    }
+    run(zeros);
+  }
+
+  private void run(int zeros) {
+    if (zeros > 0) {
+      varint(0);
+      varint(zeros);
+    }
+  }
+
+  private static int planeBytes(long[] values) {
+    int length = 2 + values.length;
+    int next = 0;
+    for (int i = 0; i < values.length; i++) {
+      if (values[i] >>> Byte.SIZE != 0) {
+        length += varintBytes(i - next) + varintBytes(values[i] >>> Byte.SIZE);
+        next = i + 1;
+      }
+    }
+    return length;
+  }
+
+  /** Begins with a run of no zeros, which a list never does. */
+  private void plane(long[] values) {
+    reserve(2 + values.length);
+    bytes[size++] = 0;
+    bytes[size++] = 0;
+    for (long value : values) {
+      bytes[size++] = (byte) value;
+    }
+    int next = 0;
+    for (int i = 0; i < values.length; i++) {
+      if (values[i] >>> Byte.SIZE != 0) {
+        varint(i - next);
+        varint(values[i] >>> Byte.SIZE);
+        next = i + 1;
+      }
+    }
   }
 
   public byte[] toBytes() {
