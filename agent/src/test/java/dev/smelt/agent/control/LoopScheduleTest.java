@@ -17,7 +17,6 @@ import dev.smelt.store.snapshot.SnapshotStore;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Path;
-import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -133,12 +132,6 @@ class LoopScheduleTest {
         checkpoint,
         store,
         traffic,
-        LiveMoments.open(
-            folder.resolve("moments-" + MODEL),
-            MODEL,
-            checkpoint.blocks(),
-            traffic.halfLife(),
-            Clock.systemUTC()),
         LiveMoments.open(
             folder.resolve("moments"), MODEL, checkpoint.blocks(), Duration.ofMinutes(5), clock),
         snapshot -> new Activator.Result.Served(),
