@@ -151,6 +151,9 @@ public final class Agent implements AutoCloseable {
     FreeSpace.require(config.data(), FreeSpace.LEAST_TO_START_BYTES);
     closing(store);
     closing(metrics);
+    if (config.management().otlp().enabled()) {
+      metrics.send(config.management().otlp());
+    }
     Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
     for (ModelSettings model : config.models()) {
       checkpoints.put(model.name(), closing(Checkpoint.open(model.checkpoint())));

@@ -40,6 +40,7 @@ import picocli.CommandLine.Spec;
  */
 @Command(
     name = "store",
+    subcommands = StoreServeCommand.class,
     description = "Looks at snapshots, and changes which one is active.",
     footer = {
       "  smelt store ls my-model",
@@ -72,6 +73,10 @@ final class StoreCommand implements Runnable {
   @Override
   public void run() {
     spec.commandLine().usage(spec.commandLine().getOut());
+  }
+
+  StoreChoice choice() {
+    return choice;
   }
 
   private PrintWriter out() {
@@ -242,7 +247,14 @@ final class StoreCommand implements Runnable {
     Optional<StoreClient> remote = choice.remote();
     if (remote.isPresent()) {
       return report(
-          remote.get().moveRef(model, Ref.ACTIVE, remote.get().ref(model, Ref.ACTIVE), id, reason));
+          remote
+              .get()
+              .moveRef(
+                  model,
+                  Ref.ACTIVE,
+                  remote.get().ref(model, Ref.ACTIVE),
+                  remote.get().ref(model, id).orElse(id),
+                  reason));
     }
     SnapshotStore store = choice.local();
     return report(store.activate(model, resolve(store, model, id).id(), reason));
@@ -263,10 +275,13 @@ final class StoreCommand implements Runnable {
       throws IOException {
     Reason reason = new Reason(WHO, why);
     Optional<StoreClient> remote = choice.remote();
-    return report(
-        remote.isPresent()
-            ? remote.get().rollback(model, id, reason)
-            : choice.local().rollback(model, id, reason));
+    if (remote.isPresent()) {
+      StoreClient client = remote.get();
+      return report(
+          client.rollback(model, id.map(name -> client.ref(model, name).orElse(name)), reason));
+    }
+    SnapshotStore store = choice.local();
+    return report(store.rollback(model, id.map(name -> resolve(store, model, name).id()), reason));
   }
 
   @Command(

@@ -27,6 +27,7 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -52,8 +53,7 @@ public final class StoreClient {
 
   private final URI base;
   private final Optional<String> token;
-  private final HttpClient http =
-      HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(CONNECT).build();
+  private final HttpClient http;
 
   /**
    * A client for one server.
@@ -62,8 +62,28 @@ public final class StoreClient {
    * @param token bearer token, where the server needs one
    */
   public StoreClient(URI base, Optional<String> token) {
+    this(base, token, client().build());
+  }
+
+  private StoreClient(URI base, Optional<String> token, HttpClient http) {
     this.base = base;
     this.token = token;
+    this.http = http;
+  }
+
+  /**
+   * A client for one server that trusts these certificates alone, and not the system's.
+   *
+   * @param certificates PEM file, for example of a server that signed its own
+   * @throws StoreClientException if the file cannot be read or holds none
+   */
+  public static StoreClient trusting(Path certificates, URI base, Optional<String> token) {
+    return new StoreClient(
+        base, token, client().sslContext(TrustedCertificates.context(certificates)).build());
+  }
+
+  private static HttpClient.Builder client() {
+    return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(CONNECT);
   }
 
   /** Ids and summaries of a model's snapshots, newest first. */

@@ -102,7 +102,7 @@ public final class DemoCommand implements Callable<Integer> {
       progress.step("starting broker, streams, proxy and agent");
       try (Agent agent =
           Agent.start(ConfigFile.read(configuration(engine, api, name, model, domains, work)))) {
-        progress.step("dashboard at " + agent.api());
+        progress.step("dashboard at " + agent.api() + ", clients send to " + agent.proxy(name));
         try (Clients clients = Clients.start(agent.proxy(name), name, first, CLIENTS)) {
           Report figures = new Scenario(agent, name, model, clients, progress).run(first, second);
           result.print(figures::json, out -> new ReportTable(figures).print(out));

@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /** The reference engine as a process of its own, ended with this one. */
-final class EngineProcess implements AutoCloseable {
+public final class EngineProcess implements AutoCloseable {
 
   private static final String MAIN_CLASS = "dev.smelt.engine.ReferenceEngine";
   private static final String MOMENTS_SHARE = "0.5";
@@ -39,7 +39,7 @@ final class EngineProcess implements AutoCloseable {
    * @param log where its output goes
    * @throws IOException if it ends or does not serve in time; the message shows its last words
    */
-  static EngineProcess start(Path checkpoint, String model, URI agent, Path log)
+  public static EngineProcess start(Path checkpoint, String model, URI agent, Path log)
       throws IOException, InterruptedException {
     int port = freePort();
     Process process =
@@ -74,7 +74,8 @@ final class EngineProcess implements AutoCloseable {
     }
   }
 
-  URI url() {
+  /** Where it listens. */
+  public URI url() {
     return url;
   }
 
