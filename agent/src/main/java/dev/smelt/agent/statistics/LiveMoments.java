@@ -92,7 +92,8 @@ public final class LiveMoments {
   }
 
   /**
-   * Adds what a file in the form of {@link MomentsFile} holds, of any of the blocks.
+   * Adds what a file in the form of {@link MomentsFile} holds, of any of the blocks. All of it is
+   * in memory meanwhile.
    *
    * @return how many tokens it is of
    * @throws StatisticsException if it is damaged, of another model or holds no moments; nothing of
@@ -106,14 +107,12 @@ public final class LiveMoments {
             "%s: holds no moments of %s; name tensors <block>.moments.tokens, with a block of %s"
                 .formatted(posted, model, blocks.keySet()));
       }
-      for (MoeBlock block : of) {
-        MomentsFile.read(block, file);
-      }
+      List<BlockMoments> moments =
+          of.stream().map(block -> MomentsFile.read(block, file).ofActivations()).toList();
       double tokens = 0;
-      for (MoeBlock block : of) {
-        BlockMoments moments = MomentsFile.read(block, file).ofActivations();
-        add(block, moments);
-        tokens = Math.max(tokens, moments.picks() / block.topK());
+      for (int i = 0; i < moments.size(); i++) {
+        add(of.get(i), moments.get(i));
+        tokens = Math.max(tokens, moments.get(i).picks() / of.get(i).topK());
       }
       return tokens;
     } catch (SafetensorsException damaged) {
