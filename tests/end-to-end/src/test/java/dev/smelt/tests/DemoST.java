@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.MethodOrderer;
@@ -62,7 +63,8 @@ class DemoST {
       String served = page.summary("Serving").textContent();
 
       assertThat(page.summary("Drift")).hasAttribute("data-over", "true", patiently());
-      assertThat(page.journal()).containsText("evidence", containing());
+      assertThat(page.journal())
+          .containsText(Pattern.compile("re-merges: drift [0-9.]+ over"), containing());
       assertThat(page.summary("Serving"))
           .not()
           .hasText(
