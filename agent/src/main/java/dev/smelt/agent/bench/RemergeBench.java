@@ -64,14 +64,15 @@ public final class RemergeBench {
         SnapshotStore store = SnapshotStore.open(folder.resolve("store"), Clock.systemUTC())) {
       RemergeBench bench = new RemergeBench(checkpoint, store);
       // Half of the memory is half of the experts; a quarter is half of the experts, factored.
-      bench.merging("m-smoe", 0.5);
+      double merged = bench.merging("m-smoe", 0.5);
       bench.merging("mc-smoe", 0.25);
-      bench.narrowing();
+      bench.narrowing(merged);
       return bench.figures;
     }
   }
 
-  private void merging(String strategy, double memory) throws IOException {
+  /** Tells the seconds of a re-merge that has nothing to begin from. */
+  private double merging(String strategy, double memory) throws IOException {
     RemergeProbe probe = new RemergeProbe(checkpoint, store, strategy, memory, alignments);
     Manifest full = probe.full(MODEL);
     Manifest active = probe.remerge(usage(0, 0), Optional.empty(), full);
@@ -95,9 +96,10 @@ public final class RemergeBench {
               "the whole snapshot",
               OptionalDouble.of(made.get(0).bytes())));
     }
+    return anew;
   }
 
-  private void narrowing() throws IOException {
+  private void narrowing(double merged) throws IOException {
     RemergeProbe probe = new RemergeProbe(checkpoint, store, "smelt", 0.5, alignments);
     Manifest full = probe.full(MODEL);
     Map<String, BlockMoments> moments = moments();
@@ -107,8 +109,8 @@ public final class RemergeBench {
             "smelt, all of %d experts".formatted(EXPERTS),
             median(time -> probe.remerge(usage(0, 0), Optional.of(known), full)),
             "s",
-            "none",
-            OptionalDouble.empty()));
+            "m-smoe with nothing to begin from",
+            OptionalDouble.of(merged)));
   }
 
   private interface Work {

@@ -5,6 +5,7 @@ import dev.smelt.store.safetensors.SafetensorsException;
 import dev.smelt.store.safetensors.SafetensorsFile;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -191,7 +192,7 @@ public final class LiveMoments {
         List<Part> linked = new ArrayList<>();
         for (Part part : parts(block, span)) {
           Path link = copy.resolve(part.file().getFileName());
-          Files.createLink(link, part.file());
+          keep(part.file(), link);
           linked.add(new Part(link, part.tokens(), part.begun(), part.asOf()));
         }
         parts.put(block.name(), linked);
@@ -199,6 +200,15 @@ public final class LiveMoments {
       return new Frozen(copy, parts, clock.instant());
     } catch (IOException e) {
       throw new UncheckedIOException(copy + ": moments cannot be kept: " + e.getMessage(), e);
+    }
+  }
+
+  /** A second name costs nothing; not every file system gives one. */
+  private static void keep(Path file, Path copy) throws IOException {
+    try {
+      Files.createLink(copy, file);
+    } catch (UnsupportedOperationException | FileSystemException noLinks) {
+      Files.copy(file, copy);
     }
   }
 
