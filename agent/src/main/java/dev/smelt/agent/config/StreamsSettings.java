@@ -5,7 +5,8 @@ import java.time.Duration;
 /**
  * How routing records become windows, profile and drift.
  *
- * @param applicationId the Kafka Streams application id; instances with the same id share the work
+ * @param applicationId the Kafka Streams application id; of several agents with the same id, models
+ *     and {@code data} folder Kafka elects one that acts, the others only tap
  * @param window the length of a tumbling window; 10 s by default
  * @param grace how long a window waits for late records; 5 s by default
  * @param halfLife after how long past traffic counts half in the profile; 5 min by default

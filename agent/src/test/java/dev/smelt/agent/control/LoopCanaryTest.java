@@ -83,6 +83,7 @@ class LoopCanaryTest {
   @Test
   void shouldBeBackAtTheFirstLookAfterAPostedNumberGotWorse() {
     loop.signal(new Signal("quality", 0.9, Signal.Better.HIGHER));
+    clock.set("2026-01-01T12:00:01Z");
     watch();
     clock.set("2026-01-01T12:00:10Z");
     loop.signal(new Signal("quality", 0.5, Signal.Better.HIGHER));
