@@ -7,12 +7,16 @@ import dev.smelt.agent.bench.AlignBench;
 import dev.smelt.agent.bench.FactorizeBench;
 import dev.smelt.agent.bench.Figure;
 import dev.smelt.agent.bench.MergeBench;
+import dev.smelt.agent.bench.RemergeBench;
 import dev.smelt.agent.bench.StoreBench;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -93,6 +97,37 @@ final class BenchCommand implements Runnable {
           int cols,
       @Mixin ResultOutput result) {
     return print(FactorizeBench.run(rows, cols), result);
+  }
+
+  @Command(
+      name = "remerge",
+      description =
+          "Re-merges in which 0, 1, 4 and all of 16 groups of each layer change, beside one that has"
+              + " nothing to begin from.",
+      footer = {"  smelt bench remerge --folder /tmp"})
+  int remerge(
+      @Option(
+              names = "--folder",
+              defaultValue = ".",
+              paramLabel = "DIR",
+              description = "Where to work; 160 MB are written and removed. Default: here.")
+          Path folder,
+      @Mixin ResultOutput result)
+      throws IOException {
+    Path work = Files.createTempDirectory(folder, "smelt-bench-");
+    try {
+      return print(RemergeBench.run(work), result);
+    } finally {
+      delete(work);
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
   }
 
   @Command(
