@@ -31,6 +31,7 @@ public record Factoring(double rankRatio, double keep) implements Reduction {
     double threshold = threshold(groups);
     return (tensors, group, merged) ->
         merged
+            .weights()
             .matrices()
             .forEach(
                 (role, matrix) -> {
@@ -61,7 +62,8 @@ public record Factoring(double rankRatio, double keep) implements Reduction {
     }
     List<RowSparse.Importance> residuals = new ArrayList<>();
     for (MoeBlock block : groups.blocks()) {
-      groups.each(block, (group, merged) -> addResiduals(groups.compute(), merged, residuals));
+      groups.each(
+          block, (group, merged) -> addResiduals(groups.compute(), merged.weights(), residuals));
     }
     return RowSparse.threshold(residuals, keep);
   }
