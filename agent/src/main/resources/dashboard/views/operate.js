@@ -252,7 +252,7 @@ export function operate({ live, name, model, operates }) {
       title: "Pin a snapshot",
       verb: "Pin",
       ask: async (reason) => {
-        await move(pin.value, { expected: null, snapshot: target, why: reason });
+        await move(pin.value, { expected: null, snapshot: target, reason });
         return { message: `${shortId(target)} is pinned as ${pin.value}.` };
       },
       choose: (show) => [
@@ -272,7 +272,7 @@ export function operate({ live, name, model, operates }) {
       title: `Unpin ${ref.name}`,
       verb: "Unpin",
       ask: async (reason) => {
-        await move(ref.name, { expected: ref.snapshot, snapshot: null, why: reason });
+        await move(ref.name, { expected: ref.snapshot, snapshot: null, reason });
         return { message: `${ref.name} is gone.` };
       },
       effects: () => [`${shortId(ref.snapshot)} may be deleted when the store is cleaned up, unless another ref names it.`],

@@ -17,6 +17,7 @@ import dev.smelt.agent.control.LoopState;
 import dev.smelt.agent.control.ModelControl;
 import dev.smelt.agent.control.ModelLoop;
 import dev.smelt.agent.control.ServingFigures;
+import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.agent.swap.InPlaceDriver;
 import dev.smelt.agent.swap.ReplicasDriver;
 import dev.smelt.agent.swap.SwapDriver;
@@ -150,6 +151,9 @@ public final class Agent implements AutoCloseable {
     FreeSpace.require(config.data(), FreeSpace.LEAST_TO_START_BYTES);
     closing(store);
     closing(metrics);
+    if (config.management().otlp().enabled()) {
+      metrics.send(config.management().otlp());
+    }
     Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
     for (ModelSettings model : config.models()) {
       checkpoints.put(model.name(), closing(Checkpoint.open(model.checkpoint())));
@@ -253,12 +257,22 @@ public final class Agent implements AutoCloseable {
             folder.resolve("served"));
     AtomicReference<ProxyTap> tap = new AtomicReference<>();
     AtomicReference<ModelLoop> self = new AtomicReference<>();
+    LiveMoments moments =
+        LiveMoments.open(
+            folder.resolve("moments"),
+            model.name(),
+            checkpoint.blocks(),
+            config.streams().halfLife(),
+            clock);
+    metrics.moments(model.name(), () -> moments.tokens(LiveMoments.Span.ALL));
+    ingest.takeMoments(model.name(), moments);
     ModelLoop loop =
         new ModelLoop(
             model,
             checkpoint,
             store,
             traffic.of(model.name()),
+            moments,
             activator,
             () -> serving(tap.get()),
             folder,

@@ -37,7 +37,7 @@ final class LoopRef implements ActiveRef {
       return ActiveRef.of(store).move(model, expected, target, reason);
     }
     Optional<String> actual = store.ref(model, Ref.ACTIVE).map(Ref::snapshot);
-    return actual.equals(expected)
+    return actual.equals(expected) || made(model, reason)
         ? update(model, control.activate(target, request(reason)))
         : new RefUpdate.Conflict(actual);
   }
@@ -48,6 +48,12 @@ final class LoopRef implements ActiveRef {
     return control == null
         ? store.rollback(model, to, reason)
         : update(model, control.rollback(to, request(reason)));
+  }
+
+  /** Whether this change was made before, under the same key. */
+  private boolean made(String model, Reason reason) {
+    return reason.key().isPresent()
+        && store.log(model).stream().anyMatch(entry -> entry.reason().key().equals(reason.key()));
   }
 
   private RefUpdate update(String model, CompletionStage<Outcome> asked) {
@@ -73,6 +79,6 @@ final class LoopRef implements ActiveRef {
   }
 
   private static Request request(Reason reason) {
-    return new Request(reason.who(), reason.why());
+    return new Request(reason.who(), reason.why(), reason.key());
   }
 }

@@ -3,6 +3,7 @@ package dev.smelt.agent.api;
 import static java.util.stream.Collectors.toList;
 
 import com.fasterxml.jackson.annotation.JsonSubTypes;
+import dev.smelt.agent.config.OtlpSettings;
 import dev.smelt.agent.control.DriftPoint;
 import dev.smelt.agent.control.Evidence;
 import dev.smelt.agent.control.Journal;
@@ -21,8 +22,10 @@ import io.micrometer.core.instrument.binder.jvm.JvmMemoryMetrics;
 import io.micrometer.core.instrument.binder.jvm.JvmThreadMetrics;
 import io.micrometer.core.instrument.binder.system.ProcessorMetrics;
 import io.micrometer.core.instrument.binder.system.UptimeMetrics;
+import io.micrometer.core.instrument.composite.CompositeMeterRegistry;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import io.micrometer.registry.otlp.OtlpMeterRegistry;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -45,8 +48,10 @@ public final class Metrics implements AutoCloseable {
   private static final List<String> OUTCOMES = List.of("done", "refused", "unknown");
 
   private final Clock clock;
-  private final PrometheusMeterRegistry registry =
+  private final PrometheusMeterRegistry prometheus =
       new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+  private final CompositeMeterRegistry registry =
+      new CompositeMeterRegistry(io.micrometer.core.instrument.Clock.SYSTEM, List.of(prometheus));
   private final JvmGcMetrics garbageCollection = new JvmGcMetrics();
   private final MultiGauge layers;
   private final MultiGauge checks;
@@ -65,6 +70,22 @@ public final class Metrics implements AutoCloseable {
     garbageCollection.bindTo(registry);
     layers = multi(SmeltMeter.DRIFT_LAYER);
     checks = multi(SmeltMeter.READY);
+  }
+
+  /**
+   * Also sends every figure to an OpenTelemetry collector, from now on. A collector that does not
+   * answer is logged and asked again; nothing waits for it.
+   */
+  public void send(OtlpSettings collector) {
+    registry.add(
+        new OtlpMeterRegistry(
+            OtlpExport.config(collector), io.micrometer.core.instrument.Clock.SYSTEM) {
+          @Override
+          protected void publish() {
+            refresh();
+            super.publish();
+          }
+        });
   }
 
   /** Where further meters are registered, those of the tap for example. */
@@ -175,6 +196,15 @@ public final class Metrics implements AutoCloseable {
         held -> held.get().doubleValue());
   }
 
+  /** Publishes of how many tokens there are second moments, read at each scrape. */
+  public void moments(String model, Supplier<Number> tokens) {
+    gauge(
+        SmeltMeter.MOMENTS_TOKENS,
+        Tags.of("model", model),
+        tokens,
+        held -> held.get().doubleValue());
+  }
+
   /** Publishes how far the stream is behind, read at each scrape. */
   public void kafkaLag(Supplier<Number> records) {
     gauge(SmeltMeter.KAFKA_LAG, Tags.empty(), records, held -> held.get().doubleValue());
@@ -192,7 +222,7 @@ public final class Metrics implements AutoCloseable {
   /** All figures in Prometheus' text form. */
   String scrape() {
     refresh();
-    return registry.scrape();
+    return prometheus.scrape();
   }
 
   /** Brings the figures up to date whose labels change while the agent runs. */

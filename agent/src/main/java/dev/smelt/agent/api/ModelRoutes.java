@@ -142,7 +142,11 @@ final class ModelRoutes {
                 return;
               }
               OperatorRequest body = OperatorRequest.parse(body(request));
-              Request by = new Request(AccessControl.caller(request).name(), body.why());
+              Request by =
+                  new Request(
+                      AccessControl.caller(request).name(),
+                      body.why(),
+                      Optional.ofNullable(request.request().getHeader("Idempotency-Key")));
               outcome(() -> action.of(model, body, by))
                   .onSuccess(outcome -> tell(request, outcome))
                   .onFailure(request::fail);

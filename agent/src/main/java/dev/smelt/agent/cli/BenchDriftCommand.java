@@ -15,7 +15,9 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 /** How often drift is seen where there is none, and how soon where there is. */
 @Command(
@@ -56,14 +58,23 @@ final class BenchDriftCommand implements Callable<Integer> {
 
   @Mixin private ResultOutput result = new ResultOutput();
 
+  @Spec private CommandSpec spec;
+
+  private int done;
+
   BenchDriftCommand() {}
 
   @Override
   public Integer call() {
+    ProgressLine progress = new ProgressLine(spec.commandLine().getErr(), "measuring");
     Extent extent = new Extent(streams, windows, trials, Extent.FULL.patience(), seed);
     List<Line> lines =
         new DriftBenchmark(DriftSettings.DEFAULT, extent)
-            .run(line -> result.printPart(out -> print(out, line)));
+            .run(
+                line ->
+                    result.printPart(
+                        out -> print(out, line),
+                        () -> progress.show(++done, DriftBenchmark.LINES)));
     result.print(() -> json(lines), out -> {});
     return 0;
   }

@@ -30,7 +30,17 @@ public final class ResultOutput {
 
   /** Prints a part of the result as soon as it is known, where text is wanted. */
   void printPart(Consumer<PrintWriter> asText) {
-    if (!json) {
+    printPart(asText, () -> {});
+  }
+
+  /**
+   * Prints a part of the result as soon as it is known, where text is wanted; JSON comes as a whole
+   * at the end, so that progress is shown instead.
+   */
+  void printPart(Consumer<PrintWriter> asText, Runnable progress) {
+    if (json) {
+      progress.run();
+    } else {
       PrintWriter out = command.commandLine().getOut();
       asText.accept(out);
       out.flush();

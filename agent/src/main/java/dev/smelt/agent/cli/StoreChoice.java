@@ -40,13 +40,25 @@ final class StoreChoice {
       description = "A bearer token for --to; default: the environment's SMELT_TOKEN.")
   private @Nullable String token;
 
+  @Option(
+      names = "--certificate",
+      paramLabel = "FILE",
+      scope = ScopeType.INHERIT,
+      description =
+          "PEM certificates to trust with --to, in place of the system's; for an agent that"
+              + " signed its own.")
+  private @Nullable Path certificate;
+
   /** The store of the agent, if one was named. */
   Optional<StoreClient> remote() {
-    return Optional.ofNullable(agent)
-        .map(
-            url ->
-                new StoreClient(
-                    url, Optional.ofNullable(token).filter(secret -> !secret.isBlank())));
+    return Optional.ofNullable(agent).map(this::client);
+  }
+
+  private StoreClient client(URI url) {
+    Optional<String> secret = Optional.ofNullable(token).filter(given -> !given.isBlank());
+    return certificate == null
+        ? new StoreClient(url, secret)
+        : StoreClient.trusting(certificate, url, secret);
   }
 
   /**
@@ -61,6 +73,11 @@ final class StoreChoice {
     if (!Files.isDirectory(folder)) {
       throw new NoSuchFileException(folder + " (name the store's folder with --store)");
     }
+    return create();
+  }
+
+  /** The store in the folder, which is made where there is none. */
+  SnapshotStore create() {
     return SnapshotStore.open(folder, Clock.systemUTC());
   }
 }

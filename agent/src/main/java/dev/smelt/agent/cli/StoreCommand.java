@@ -40,6 +40,7 @@ import picocli.CommandLine.Spec;
  */
 @Command(
     name = "store",
+    subcommands = StoreServeCommand.class,
     description = "Looks at snapshots, and changes which one is active.",
     footer = {
       "  smelt store ls my-model",
@@ -72,6 +73,19 @@ final class StoreCommand implements Runnable {
   @Override
   public void run() {
     spec.commandLine().usage(spec.commandLine().getOut());
+  }
+
+  StoreChoice choice() {
+    return choice;
+  }
+
+  /** Prints a result in the form that was asked for. */
+  void print(JsonNode asJson, String asText) {
+    if (json) {
+      print(asJson);
+    } else {
+      print("%s", asText);
+    }
   }
 
   private PrintWriter out() {
@@ -155,8 +169,7 @@ final class StoreCommand implements Runnable {
     Optional<StoreClient> remote = choice.remote();
     Manifest manifest;
     if (remote.isPresent()) {
-      String snapshot = remote.get().ref(model, id).orElse(id);
-      manifest = remote.get().manifest(model, snapshot);
+      manifest = remote.get().manifest(model, resolve(remote.get(), model, id));
     } else {
       manifest = resolve(choice.local(), model, id);
     }
@@ -173,6 +186,10 @@ final class StoreCommand implements Runnable {
     print("tensors     %d, %,d bytes", manifest.tensors().size(), manifest.bytes());
     print("gate        %s", manifest.gate());
     return 0;
+  }
+
+  private static String resolve(StoreClient store, String model, String idOrRef) {
+    return store.ref(model, idOrRef).orElse(idOrRef);
   }
 
   private static Manifest resolve(SnapshotStore store, String model, String idOrRef) {
@@ -196,10 +213,7 @@ final class StoreCommand implements Runnable {
       diff =
           remote
               .get()
-              .diff(
-                  model,
-                  remote.get().ref(model, from).orElse(from),
-                  remote.get().ref(model, to).orElse(to));
+              .diff(model, resolve(remote.get(), model, from), resolve(remote.get(), model, to));
     } else {
       SnapshotStore store = choice.local();
       diff =
@@ -242,7 +256,14 @@ final class StoreCommand implements Runnable {
     Optional<StoreClient> remote = choice.remote();
     if (remote.isPresent()) {
       return report(
-          remote.get().moveRef(model, Ref.ACTIVE, remote.get().ref(model, Ref.ACTIVE), id, reason));
+          remote
+              .get()
+              .moveRef(
+                  model,
+                  Ref.ACTIVE,
+                  remote.get().ref(model, Ref.ACTIVE),
+                  resolve(remote.get(), model, id),
+                  reason));
     }
     SnapshotStore store = choice.local();
     return report(store.activate(model, resolve(store, model, id).id(), reason));
@@ -263,24 +284,13 @@ final class StoreCommand implements Runnable {
       throws IOException {
     Reason reason = new Reason(WHO, why);
     Optional<StoreClient> remote = choice.remote();
+    if (remote.isPresent()) {
+      Optional<String> to = id.map(named -> resolve(remote.get(), model, named));
+      return report(remote.get().rollback(model, to, reason));
+    }
+    SnapshotStore store = choice.local();
     return report(
-        remote.isPresent()
-            ? rollback(remote.get(), model, id, reason)
-            : choice.local().rollback(model, id, reason));
-  }
-
-  /** By the ref, which an agent and a stand-alone store take alike. */
-  private static RefUpdate rollback(
-      StoreClient remote, String model, Optional<String> id, Reason reason) {
-    Map<String, String> refs = remote.refs(model);
-    String target =
-        id.or(() -> Optional.ofNullable(refs.get(Ref.PREVIOUS)))
-            .orElseThrow(
-                () ->
-                    new IllegalArgumentException(
-                        "model " + model + " has no previous snapshot to roll back to"));
-    return remote.moveRef(
-        model, Ref.ACTIVE, Optional.ofNullable(refs.get(Ref.ACTIVE)), target, reason);
+        store.rollback(model, id.map(named -> resolve(store, model, named).id()), reason));
   }
 
   @Command(

@@ -1,6 +1,7 @@
 package dev.smelt.agent.control;
 
 import java.time.Instant;
+import java.time.ZonedDateTime;
 import java.util.Optional;
 
 /**
@@ -19,6 +20,7 @@ import java.util.Optional;
  * @param lastRemerge when the newest re-merge started
  * @param lastRecall when the newest recall started
  * @param remergesToday how many re-merges started in the last 24 hours
+ * @param due what the schedule asks for and was not done yet
  */
 public record Evidence(
     Instant now,
@@ -31,7 +33,8 @@ public record Evidence(
     Optional<Earlier> earlier,
     Optional<Instant> lastRemerge,
     Optional<Instant> lastRecall,
-    int remergesToday) {
+    int remergesToday,
+    Optional<Due> due) {
 
   /**
    * Drift of a model as last published.
@@ -49,4 +52,12 @@ public record Evidence(
    * @param activeDistance the same for what drift is measured from while the active one serves
    */
   public record Earlier(String snapshot, double distance, double activeDistance) {}
+
+  /**
+   * A scheduled time that has passed.
+   *
+   * @param at the newest one
+   * @param missed how many earlier ones passed unused as well
+   */
+  public record Due(ZonedDateTime at, int missed) {}
 }

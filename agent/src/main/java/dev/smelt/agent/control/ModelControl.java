@@ -67,12 +67,17 @@ public interface ModelControl {
    *
    * @param who a person or program
    * @param why in words, not blank
+   * @param key the same change asked for again under the same key happens once
    */
-  record Request(String who, String why) {
+  record Request(String who, String why, Optional<String> key) {
     public Request {
       if (who.isBlank() || why.isBlank()) {
         throw new IllegalArgumentException("say who asks and why; neither may be blank");
       }
+    }
+
+    public Request(String who, String why) {
+      this(who, why, Optional.empty());
     }
   }
 

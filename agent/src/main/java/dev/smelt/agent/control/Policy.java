@@ -11,7 +11,8 @@ import java.util.Optional;
  *
  * <p>The order of the checks is the order of their weight: without evidence nothing happens; an
  * earlier snapshot that suits the traffic better needs no re-merge, so that neither the day's cap
- * nor the cool-down of re-merges holds it back; and only then do the other triggers count.
+ * nor the cool-down of re-merges holds it back; and only then do the other triggers count. The
+ * schedule does not repeat what was turned down for the same traffic.
  */
 final class Policy {
 
@@ -49,9 +50,8 @@ final class Policy {
           Trigger.FIRST,
           format("no snapshot serves; evidence: %,.0f tokens", evidence.profileTokens()));
     }
-    if (scheduled(evidence, settings)) {
-      return new Decision.Remerge(
-          Trigger.SCHEDULE, "scheduled every " + settings.every() + " (policy.every)");
+    if (evidence.due().isPresent() && !evidence.turnedDown()) {
+      return scheduled(evidence.due().get());
     }
     return byDrift(evidence, settings);
   }
@@ -64,12 +64,13 @@ final class Policy {
             earlier.distance(), earlier.snapshot(), earlier.activeDistance()));
   }
 
-  /** A schedule does not repeat what was turned down for the same traffic. */
-  private static boolean scheduled(Evidence evidence, PolicySettings settings) {
-    return settings.every() != null
-        && !evidence.turnedDown()
-        && evidence.lastRemerge().isPresent()
-        && !evidence.now().isBefore(evidence.lastRemerge().get().plus(settings.every()));
+  private static Decision scheduled(Evidence.Due due) {
+    String when = "scheduled for " + due.at().toLocalDateTime() + " " + due.at().getZone();
+    return new Decision.Remerge(
+        Trigger.SCHEDULE,
+        due.missed() == 0
+            ? when
+            : when + format(", once for this and %d missed before", due.missed()));
   }
 
   private static Decision byDrift(Evidence evidence, PolicySettings settings) {

@@ -35,6 +35,7 @@ final class StateFile {
    *     still serves
    * @param own the loop's own activation that is under way or watched
    * @param withdrawn snapshots that engine or canary turned down, oldest first; never recalled
+   * @param scheduled up to when the schedule is done with
    */
   record Content(
       LoopState state,
@@ -42,34 +43,35 @@ final class StateFile {
       @Nullable Instant recalled,
       @Nullable TurnedDown turnedDown,
       @Nullable OwnActivation own,
-      List<String> withdrawn) {
+      List<String> withdrawn,
+      @Nullable Instant scheduled) {
     Content {
       remerges = List.copyOf(remerges);
       withdrawn = withdrawn == null ? List.of() : List.copyOf(withdrawn);
     }
 
     static Content first(LoopState state) {
-      return new Content(state, List.of(), null, null, null, List.of());
+      return new Content(state, List.of(), null, null, null, List.of(), null);
     }
 
     Content with(LoopState next) {
-      return new Content(next, remerges, recalled, turnedDown, own, withdrawn);
+      return new Content(next, remerges, recalled, turnedDown, own, withdrawn, scheduled);
     }
 
     Content withRecall(Instant started) {
-      return new Content(state, remerges, started, turnedDown, own, withdrawn);
+      return new Content(state, remerges, started, turnedDown, own, withdrawn, scheduled);
     }
 
     Content with(TurnedDown traffic) {
-      return new Content(state, remerges, recalled, traffic, own, withdrawn);
+      return new Content(state, remerges, recalled, traffic, own, withdrawn, scheduled);
     }
 
     Content with(OwnActivation activation) {
-      return new Content(state, remerges, recalled, turnedDown, activation, withdrawn);
+      return new Content(state, remerges, recalled, turnedDown, activation, withdrawn, scheduled);
     }
 
     Content withoutOwn() {
-      return new Content(state, remerges, recalled, turnedDown, null, withdrawn);
+      return new Content(state, remerges, recalled, turnedDown, null, withdrawn, scheduled);
     }
 
     /** Gives up the own activation: its snapshot is not to be tried again for this traffic. */
@@ -78,7 +80,7 @@ final class StateFile {
       all.remove(snapshot);
       all.add(snapshot);
       List<String> newest = all.subList(Math.max(0, all.size() - MOST_WITHDRAWN), all.size());
-      return new Content(state, remerges, recalled, traffic, null, newest);
+      return new Content(state, remerges, recalled, traffic, null, newest, scheduled);
     }
 
     /** Forgets what was true of another snapshot only. */
@@ -89,7 +91,8 @@ final class StateFile {
           recalled,
           turnedDownFor(snapshot).orElse(null),
           ownOf(snapshot).orElse(null),
-          withdrawn);
+          withdrawn,
+          scheduled);
     }
 
     Optional<OwnActivation> ownOf(String snapshot) {
@@ -105,7 +108,11 @@ final class StateFile {
       List<Instant> kept = new ArrayList<>(remerges);
       kept.removeIf(earlier -> earlier.isBefore(started.minus(Policy.DAY)));
       kept.add(started);
-      return new Content(state, kept, recalled, turnedDown, own, withdrawn);
+      return new Content(state, kept, recalled, turnedDown, own, withdrawn, started);
+    }
+
+    Content withScheduleDone(Instant until) {
+      return new Content(state, remerges, recalled, turnedDown, own, withdrawn, until);
     }
 
     Optional<Instant> lastRecall() {

@@ -9,6 +9,7 @@ import com.microsoft.playwright.Page.GetByRoleOptions;
 import com.microsoft.playwright.options.AriaRole;
 import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.control.ModelControl;
+import dev.smelt.tests.browser.PageFixture;
 import java.util.List;
 import java.util.regex.Pattern;
 import org.assertj.core.api.Assertions;

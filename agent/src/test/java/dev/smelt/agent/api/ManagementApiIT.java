@@ -25,7 +25,7 @@ class ManagementApiIT {
 
   @BeforeEach
   void start() {
-    api = new ManagementApi(vertx, new ManagementSettings("127.0.0.1", 0), health, metrics);
+    api = new ManagementApi(vertx, new ManagementSettings("127.0.0.1", 0, null), health, metrics);
     port = api.start().await();
   }
 

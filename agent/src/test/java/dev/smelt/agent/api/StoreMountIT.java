@@ -101,10 +101,10 @@ class StoreMountIT {
 
   @Test
   void shouldPinAndUnpin() throws Exception {
-    String pin = "{\"expected\":null,\"snapshot\":\"" + second + "\",\"why\":\"keep\"}";
+    String pin = "{\"expected\":null,\"snapshot\":\"" + second + "\",\"reason\":\"keep\"}";
     assertThat(put(MODEL + "/refs/launch", pin).statusCode()).isEqualTo(200);
     assertThat(get(MODEL + "/refs").body()).contains("launch", second);
-    String unpin = "{\"expected\":\"" + second + "\",\"snapshot\":null,\"why\":\"done\"}";
+    String unpin = "{\"expected\":\"" + second + "\",\"snapshot\":null,\"reason\":\"done\"}";
     assertThat(put(MODEL + "/refs/launch", unpin).statusCode()).isEqualTo(200);
     assertThat(get(MODEL + "/refs").body()).doesNotContain("launch");
   }
@@ -161,7 +161,11 @@ class StoreMountIT {
   }
 
   private static String move(String expected, String target) {
-    return "{\"expected\":\"" + expected + "\",\"snapshot\":\"" + target + "\",\"why\":\"better\"}";
+    return "{\"expected\":\""
+        + expected
+        + "\",\"snapshot\":\""
+        + target
+        + "\",\"reason\":\"better\"}";
   }
 
   private HttpResponse<String> get(String path) throws Exception {

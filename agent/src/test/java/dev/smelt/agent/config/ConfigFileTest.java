@@ -50,6 +50,8 @@ class ConfigFileTest {
     assertThat(model.compression().strategy()).isEqualTo("m-smoe");
     assertThat(model.compression().alternatives()).isEmpty();
     assertThat(model.compression().averageGroups()).isNull();
+    assertThat(model.compression().memory()).isEmpty();
+    assertThat(model.compression().minimumMoments()).isEqualTo(4_000);
     assertThat(model.compression().similarity()).isEqualTo("co-activation");
     assertThat(model.compression().align()).isEqualTo("dominant");
     assertThat(model.compression().reuseWithin()).isEqualTo(0.02);
@@ -59,7 +61,8 @@ class ConfigFileTest {
     assertThat(model.policy().minimumTokens()).isEqualTo(20_000);
     assertThat(model.policy().maximumPerDay()).isEqualTo(24);
     assertThat(model.policy().rememberedSnapshots()).isEqualTo(16);
-    assertThat(model.policy().every()).isNull();
+    assertThat(model.policy().schedule().set()).isFalse();
+    assertThat(model.policy().schedule().zone()).isEqualTo("UTC");
     assertThat(model.gate().texts()).isEmpty();
     assertThat(model.gate().bytesPerText()).isEqualTo(16_384);
     assertThat(model.gate().maximumLoss()).isEqualTo(0.5);
@@ -87,6 +90,17 @@ class ConfigFileTest {
   void shouldNameTheSettingThatCannotWork() {
     assertThatThrownBy(() -> ConfigFile.parse(SMALLEST + "    policy: {consecutiveWindows: 0}\n"))
         .hasMessage("models[0].policy.consecutiveWindows: use 1 to 1000");
+  }
+
+  @Test
+  void shouldNameAScheduleThatIsNone() {
+    String schedule = "    policy: {schedule: {cron: '%s', zone: '%s'}}\n";
+
+    assertThatThrownBy(() -> ConfigFile.parse(SMALLEST + schedule.formatted("61 3 * * *", "UTC")))
+        .hasMessageStartingWith("models[0].policy.schedule.cron: '61 3 * * *' is no cron");
+    assertThatThrownBy(() -> ConfigFile.parse(SMALLEST + schedule.formatted("0 3 * * *", "Mars")))
+        .hasMessage(
+            "models[0].policy.schedule.zone: 'Mars' is no time zone; use UTC or Europe/Berlin");
   }
 
   @Test

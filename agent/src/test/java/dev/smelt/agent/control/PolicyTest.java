@@ -78,19 +78,25 @@ class PolicyTest {
 
   @Test
   void shouldMergeOnScheduleWithoutDrift() {
-    PolicySettings daily =
-        new PolicySettings(null, 3, Duration.ZERO, 1_000L, 5, null, Duration.ofHours(24));
+    Decision decision = Policy.decide(due(evidence(2_000, true, 0.0, 0, null, 0), 0), SETTINGS);
 
-    Decision due =
-        Policy.decide(evidence(2_000, true, 0.0, 0, NOW.minus(Duration.ofHours(24)), 0), daily);
-    Decision early =
-        Policy.decide(evidence(2_000, true, 0.0, 0, NOW.minus(Duration.ofHours(23)), 1), daily);
+    assertThat(decision)
+        .isEqualTo(new Decision.Remerge(Trigger.SCHEDULE, "scheduled for 2026-01-01T03:00 Z"));
+  }
 
-    assertThat(due)
-        .isInstanceOfSatisfying(
-            Decision.Remerge.class,
-            remerge -> assertThat(remerge.trigger()).isEqualTo(Trigger.SCHEDULE));
-    assertThat(early).isInstanceOf(Decision.Ignore.class);
+  @Test
+  void shouldMakeUpOnceForScheduledTimesThatWereMissed() {
+    Decision decision = Policy.decide(due(evidence(2_000, true, 0.0, 0, null, 0), 6), SETTINGS);
+
+    assertThat(decision.reason())
+        .isEqualTo("scheduled for 2026-01-01T03:00 Z, once for this and 6 missed before");
+  }
+
+  @Test
+  void shouldKeepTheScheduleWaitingWhileCoolingDown() {
+    Evidence cooling = evidence(2_000, true, 0.0, 0, NOW.minusSeconds(60), 1);
+
+    assertThat(Policy.decide(due(cooling, 0), SETTINGS)).isInstanceOf(Decision.CheckAgain.class);
   }
 
   @Test
@@ -141,12 +147,10 @@ class PolicyTest {
 
   @Test
   void shouldNotRepeatOnScheduleWhatWasTurnedDown() {
-    PolicySettings daily =
-        new PolicySettings(null, 3, Duration.ZERO, 1_000L, 5, null, Duration.ofHours(24));
-    Evidence due = evidence(2_000, true, 0.0, 0, NOW.minus(Duration.ofHours(24)), 0);
+    Evidence due = due(evidence(2_000, true, 0.0, 0, null, 0), 0);
 
     Decision decision =
-        Policy.decide(with(due, true, false, Optional.empty(), Optional.empty()), daily);
+        Policy.decide(with(due, true, false, Optional.empty(), Optional.empty()), SETTINGS);
 
     assertThat(decision).isInstanceOf(Decision.Ignore.class);
     assertThat(decision.reason()).endsWith("no candidate was better for this traffic");
@@ -163,6 +167,24 @@ class PolicyTest {
     assertThat(
             Policy.decide(with(moved, true, false, Optional.empty(), Optional.empty()), SETTINGS))
         .isInstanceOf(Decision.Remerge.class);
+  }
+
+  private static Evidence due(Evidence evidence, int missed) {
+    return new Evidence(
+        evidence.now(),
+        evidence.profileTokens(),
+        evidence.compressed(),
+        evidence.turnedDown(),
+        evidence.drift(),
+        evidence.breachedWindows(),
+        evidence.fading(),
+        evidence.earlier(),
+        evidence.lastRemerge(),
+        evidence.lastRecall(),
+        evidence.remergesToday(),
+        Optional.of(
+            new Evidence.Due(
+                NOW.minus(Duration.ofHours(9)).atZone(java.time.ZoneOffset.UTC), missed)));
   }
 
   private static Evidence drifted() {
@@ -186,7 +208,8 @@ class PolicyTest {
         earlier,
         evidence.lastRemerge(),
         lastRecall,
-        evidence.remergesToday());
+        evidence.remergesToday(),
+        evidence.due());
   }
 
   private static Evidence evidence(
@@ -202,6 +225,7 @@ class PolicyTest {
         Optional.empty(),
         Optional.ofNullable(last),
         Optional.empty(),
-        today);
+        today,
+        Optional.empty());
   }
 }

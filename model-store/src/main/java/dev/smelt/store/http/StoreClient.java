@@ -27,6 +27,7 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -52,8 +53,7 @@ public final class StoreClient {
 
   private final URI base;
   private final Optional<String> token;
-  private final HttpClient http =
-      HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(CONNECT).build();
+  private final HttpClient http;
 
   /**
    * A client for one server.
@@ -62,8 +62,28 @@ public final class StoreClient {
    * @param token bearer token, where the server needs one
    */
   public StoreClient(URI base, Optional<String> token) {
+    this(base, token, client().build());
+  }
+
+  private StoreClient(URI base, Optional<String> token, HttpClient http) {
     this.base = base;
     this.token = token;
+    this.http = http;
+  }
+
+  /**
+   * A client for one server that trusts these certificates alone, and not the system's.
+   *
+   * @param certificates PEM file, for example of a server that signed its own
+   * @throws StoreClientException if the file cannot be read or holds none
+   */
+  public static StoreClient trusting(Path certificates, URI base, Optional<String> token) {
+    return new StoreClient(
+        base, token, client().sslContext(TrustedCertificates.context(certificates)).build());
+  }
+
+  private static HttpClient.Builder client() {
+    return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(CONNECT);
   }
 
   /** Ids and summaries of a model's snapshots, newest first. */
@@ -116,18 +136,20 @@ public final class StoreClient {
     ObjectNode body = StoreJson.newObject();
     body.put("expected", expected.orElse(null));
     body.put("snapshot", target);
-    return change("PUT", path(model, "refs", name), body, reason);
+    return change(model, "PUT", path(model, "refs", name), body, reason);
   }
 
   /** Points {@code active} to an earlier snapshot; empty for the one before. */
   public RefUpdate rollback(String model, Optional<String> to, Reason reason) {
     ObjectNode body = StoreJson.newObject();
-    to.ifPresent(snapshot -> body.put("to", snapshot));
-    return change("POST", path(model, "rollback"), body, reason);
+    to.ifPresent(snapshot -> body.put("snapshot", snapshot));
+    return change(model, "POST", path(model, "rollback"), body, reason);
   }
 
-  private RefUpdate change(String method, String path, ObjectNode body, Reason reason) {
-    body.put("why", reason.why());
+  /** A store answers with the entry of the move, an agent with an outcome once it serves. */
+  private RefUpdate change(
+      String model, String method, String path, ObjectNode body, Reason reason) {
+    body.put("reason", reason.why());
     HttpRequest.Builder request =
         request(path)
             .header("Content-Type", "application/json")
@@ -136,10 +158,25 @@ public final class StoreClient {
     reason.key().ifPresent(key -> request.header("Idempotency-Key", key));
     HttpResponse<byte[]> response = send(request, BodyHandlers.ofByteArray());
     if (response.statusCode() == 409) {
-      return new RefUpdate.Conflict(
-          StoreJson.optionalText(StoreJson.object(response.body()), "actual"));
+      ObjectNode problem = StoreJson.object(response.body());
+      if (problem.has("actual")) {
+        return new RefUpdate.Conflict(StoreJson.optionalText(problem, "actual"));
+      }
     }
-    return new RefUpdate.Moved(StoreJson.entry(json(response)));
+    ObjectNode answer = json(response);
+    if (answer.has("sequence")) {
+      return new RefUpdate.Moved(StoreJson.entry(answer));
+    }
+    if (response.statusCode() != 200) {
+      throw new StoreClientException(
+          response.statusCode(), base + ": " + answer.path("message").asText());
+    }
+    return new RefUpdate.Moved(newestMoveOfActive(model));
+  }
+
+  private LogEntry newestMoveOfActive(String model) {
+    JsonNode active = json(get(path(model, "refs", Ref.ACTIVE)));
+    return log(model, active.path("sequence").asLong() - 1).get(0);
   }
 
   /**

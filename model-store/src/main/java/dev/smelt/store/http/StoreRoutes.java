@@ -437,7 +437,8 @@ public final class StoreRoutes {
         context,
         () -> {
           ObjectNode body = StoreJson.object(bytes);
-          return active.rollback(model, StoreJson.optionalText(body, "to"), reason(context, body));
+          Optional<String> to = StoreJson.optionalText(body, "snapshot");
+          return active.rollback(model, to, reason(context, body));
         },
         update -> sendUpdate(context, update));
   }
@@ -445,7 +446,7 @@ public final class StoreRoutes {
   private static Reason reason(RoutingContext context, ObjectNode body) {
     return new Reason(
         AccessControl.caller(context).name(),
-        StoreJson.text(body, "why"),
+        StoreJson.text(body, "reason"),
         Optional.ofNullable(context.request().getHeader("Idempotency-Key")));
   }
 

@@ -179,6 +179,11 @@ public final class SnapshotStore implements AutoCloseable {
     return blobs.present(digest);
   }
 
+  /** Hashes a blob: whether it is in the store and has the digest of its name. */
+  public boolean intact(String digest) {
+    return blobs.intact(digest);
+  }
+
   /** What differs between two snapshots of a model. */
   public SnapshotDiff diff(String model, String from, String to) {
     Differ differ = new Differ((manifest, map) -> tensors(manifest).ints(map));

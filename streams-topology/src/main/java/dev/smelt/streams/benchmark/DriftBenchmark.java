@@ -30,6 +30,9 @@ public final class DriftBenchmark {
   /** Half-life of the profile, in windows: that of the defaults. */
   private static final int HALF_LIFE_WINDOWS = 30;
 
+  /** Lines of a result. */
+  public static final int LINES = 11;
+
   private static final Duration WINDOW = Duration.ofSeconds(10);
   private static final int WARM_UP_WINDOWS = 60;
   private static final double JENSEN_SHANNON_RULE = 0.1;
@@ -161,48 +164,66 @@ public final class DriftBenchmark {
   FalseAlarms falseAlarms(Shape shape, int layers) {
     Extent sized = extent.sizedFor(shape);
     int streams = Math.max(4, sized.streams() / layers);
+    long[] alarms =
+        IntStream.range(0, streams)
+            .parallel()
+            .mapToObj(stream -> alarms(new Model(shape, layers, extent.seed() + stream)))
+            .reduce(new long[Rule.values().length], DriftBenchmark::sum);
+    return new FalseAlarms((long) streams * extent.windows(), alarms);
+  }
+
+  private long[] alarms(Model model) {
     long[] alarms = new long[Rule.values().length];
-    for (int stream = 0; stream < streams; stream++) {
-      Model model = new Model(shape, layers, extent.seed() + stream);
-      model.warmUp();
-      for (int window = 0; window < extent.windows(); window++) {
-        boolean[] called = model.next(0);
-        for (int rule = 0; rule < alarms.length; rule++) {
-          alarms[rule] += called[rule] ? 1 : 0;
-        }
+    model.warmUp();
+    for (int window = 0; window < extent.windows(); window++) {
+      boolean[] called = model.next(0);
+      for (int rule = 0; rule < alarms.length; rule++) {
+        alarms[rule] += called[rule] ? 1 : 0;
       }
     }
-    return new FalseAlarms((long) streams * extent.windows(), alarms);
+    return alarms;
+  }
+
+  private static long[] sum(long[] some, long[] others) {
+    long[] sum = new long[some.length];
+    Arrays.setAll(sum, i -> some[i] + others[i]);
+    return sum;
   }
 
   /** Measures how soon a sudden shift is seen. */
   Delays delays(Shape shape, double shift) {
     int trials = extent.sizedFor(shape).trials();
+    int[][] ofTrials =
+        IntStream.range(0, trials)
+            .parallel()
+            .mapToObj(trial -> delays(new Model(shape, 1, extent.seed() + 1000 + trial), shift))
+            .toArray(int[][]::new);
     int[][] delays = new int[Rule.values().length][trials];
-    for (int trial = 0; trial < trials; trial++) {
-      Model model = new Model(shape, 1, extent.seed() + 1000 + trial);
-      model.warmUp();
-      for (int[] ofRule : delays) {
-        ofRule[trial] = Integer.MAX_VALUE;
-      }
-      for (int window = 1; window <= extent.patience(); window++) {
-        boolean[] called = model.next(shift);
-        boolean all = true;
-        for (int rule = 0; rule < delays.length; rule++) {
-          if (called[rule]) {
-            delays[rule][trial] = Math.min(delays[rule][trial], window);
-          }
-          all &= delays[rule][trial] != Integer.MAX_VALUE;
-        }
-        if (all || delays[0][trial] != Integer.MAX_VALUE && window >= delays[0][trial] + 20) {
-          break;
-        }
-      }
-    }
-    for (int[] ofRule : delays) {
-      Arrays.sort(ofRule);
+    for (int rule = 0; rule < delays.length; rule++) {
+      int at = rule;
+      delays[rule] = Arrays.stream(ofTrials).mapToInt(trial -> trial[at]).sorted().toArray();
     }
     return new Delays(shift, delays);
+  }
+
+  private int[] delays(Model model, double shift) {
+    int[] delays = new int[Rule.values().length];
+    Arrays.fill(delays, Integer.MAX_VALUE);
+    model.warmUp();
+    for (int window = 1; window <= extent.patience(); window++) {
+      boolean[] called = model.next(shift);
+      boolean all = true;
+      for (int rule = 0; rule < delays.length; rule++) {
+        if (called[rule]) {
+          delays[rule] = Math.min(delays[rule], window);
+        }
+        all &= delays[rule] != Integer.MAX_VALUE;
+      }
+      if (all) {
+        break;
+      }
+    }
+    return delays;
   }
 
   /** Population stability index with the usual floor for empty bins. */

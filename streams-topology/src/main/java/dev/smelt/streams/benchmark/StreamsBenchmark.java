@@ -12,8 +12,6 @@ import dev.smelt.streams.topology.Topics;
 import dev.smelt.streams.usage.Accumulator;
 import dev.smelt.streams.usage.Combined;
 import dev.smelt.streams.usage.Decisions;
-import dev.smelt.streams.usage.LayerKey;
-import dev.smelt.streams.usage.PackedIds;
 import dev.smelt.streams.usage.Usage;
 import dev.smelt.streams.usage.UsageRecord;
 import dev.smelt.streams.usage.UsageRecordFormat;
@@ -27,35 +25,40 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.Properties;
 import java.util.concurrent.ExecutionException;
+import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
-import org.apache.kafka.clients.producer.KafkaProducer;
-import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.Metric;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
-import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.serialization.StringDeserializer;
-import org.apache.kafka.common.serialization.StringSerializer;
 import org.apache.kafka.streams.KafkaStreams;
+import org.apache.kafka.streams.StreamsBuilder;
+import org.apache.kafka.streams.Topology;
+import org.apache.kafka.streams.kstream.Consumed;
 
 /**
- * How fast the topology counts, next to a consumer that polls the same records and does nothing:
- * one thread each, on one broker. Times are those of the thread's processor, so that other work on
- * the machine hardly disturbs them, and of the clock.
+ * How fast the topology counts, next to two peers on the same records of one broker: a consumer
+ * that polls and does nothing, and a topology of Kafka Streams that reads exactly once and does
+ * nothing. One thread each, run once before they are measured.
  *
  * <p>Each measurement needs a fresh broker: it creates the topics of {@link Topics}.
  */
 public final class StreamsBenchmark {
 
   private static final int PARTITIONS = 4;
-  private static final int VARIANTS = 4;
-  private static final int TOKENS_PER_RECORD = 4096;
   private static final Duration RECORD_SPAN = Duration.ofMillis(250);
-  private static final Duration PATIENCE = Duration.ofMinutes(5);
+
+  /** Long enough for windows to close: 20 seconds of traffic. */
+  private static final int STEPS = 80;
+
+  private static final int MOST_ENGINES = 400;
+  private static final int THREADS_OF_AN_INSTANCE = 2;
+  private static final Duration PATIENCE = Duration.ofMinutes(3);
 
   private final String bootstrapServers;
   private final String stateFolder;
@@ -84,7 +87,7 @@ public final class StreamsBenchmark {
   }
 
   /**
-   * Time that one thread took.
+   * Time that one thread took for all records.
    *
    * @param clockSeconds by the clock, from the first record to the last
    * @param processorSeconds by the thread's processor
@@ -94,11 +97,16 @@ public final class StreamsBenchmark {
   /**
    * One line of the result.
    *
+   * @param tokens tokens in a record
+   * @param engines engines that sent the records, one a layer each 250 ms
    * @param records records in the topic
    * @param decisions decisions in them
-   * @param bytes size of their values
+   * @param bytes size of their values, before compression
    * @param consumer time of the consumer that does nothing
+   * @param idleTopology time of the topology that does nothing
    * @param topology time of the topology's stream thread
+   * @param ageing processor time of the second half of the records over that of the first
+   * @param windows windows of layers that closed meanwhile
    * @param changelogBytes size of what the topology wrote to its changelogs
    * @param stateBytesPerLayer size of the state of one layer, written down: open window, profile,
    *     reference
@@ -106,22 +114,68 @@ public final class StreamsBenchmark {
   public record Line(
       Model model,
       Mode mode,
+      int tokens,
+      int engines,
       long records,
       long decisions,
       long bytes,
       Time consumer,
+      Time idleTopology,
       Time topology,
+      double ageing,
+      long windows,
       long changelogBytes,
       long stateBytesPerLayer) {
 
-    /** Records a second of the topology over those of the consumer, by the processor's time. */
+    /** Records a second of the topology over those of the consumer, by the clock. */
     public double relativeSpeed() {
+      return consumer.clockSeconds() / topology.clockSeconds();
+    }
+
+    /** The same by the threads' processor time. */
+    public double relativeProcessorSpeed() {
       return consumer.processorSeconds() / topology.processorSeconds();
+    }
+
+    /** By processor time, records a second over those of the topology that does nothing. */
+    public double relativeToIdleTopology() {
+      return idleTopology.processorSeconds() / topology.processorSeconds();
     }
 
     /** Decisions that the topology counts in a second of one processor. */
     public double decisionsPerSecond() {
       return decisions / topology.processorSeconds();
+    }
+  }
+
+  /**
+   * A fleet that sends by the clock, and one instance that counts.
+   *
+   * @param records records that were sent
+   * @param bytes size of their values, before compression
+   * @param sendSeconds time that sending took; longer than it should be if this machine can't send
+   *     that fast
+   * @param lagSeconds from the last record sent to the last one counted
+   * @param processorSeconds of the instance's stream threads
+   */
+  public record Scale(
+      Model model,
+      int replicas,
+      Duration interval,
+      long records,
+      long bytes,
+      double sendSeconds,
+      double lagSeconds,
+      double processorSeconds) {
+
+    /** Records a second that the whole fleet sends. */
+    public double fleetRate() {
+      return replicas * model.layers() / (interval.toMillis() / 1e3);
+    }
+
+    /** Processors that the fleet keeps busy. */
+    public double processors() {
+      return fleetRate() * processorSeconds / records;
     }
   }
 
@@ -135,122 +189,137 @@ public final class StreamsBenchmark {
   }
 
   /**
-   * Nanoseconds of one processor that combining takes at the tap, for each token in all layers of a
-   * model.
+   * Nanoseconds of one processor for each token in all layers of a model, that a tap takes to
+   * combine decisions and to write a record of them.
+   *
+   * @param tokens tokens in a record
    */
-  public static double combiningNanosPerToken(Model model, long seed) {
+  public static double combiningNanosPerToken(Model model, int tokens, long seed) {
     int[][] ids = new int[model.layers()][];
-    Accumulator[] sums = new Accumulator[model.layers()];
     for (int layer = 0; layer < model.layers(); layer++) {
-      ids[layer] = ids(model, seed + layer, 1);
-      sums[layer] = Usage.accumulator(model.experts(), model.topK());
+      ids[layer] = SyntheticTraffic.ids(model.experts(), model.topK(), tokens, 1, seed + layer);
     }
-    int rounds = 60;
+    int rounds = Math.max(2, 200_000 / tokens);
     long begin = 0;
     for (int round = -rounds; round < rounds; round++) {
       if (round == 0) {
         begin = processorNanos(Thread.currentThread());
       }
       for (int layer = 0; layer < model.layers(); layer++) {
-        sums[layer].add(ids[layer], TOKENS_PER_RECORD);
+        Accumulator sums = Usage.accumulator(model.experts(), model.topK());
+        UsageRecordFormat.write(
+            new UsageRecord(
+                Fleet.key(model, layer),
+                "engine",
+                "",
+                rounds + round,
+                Instant.EPOCH,
+                Instant.EPOCH,
+                new Combined(sums.add(ids[layer], tokens).build())));
       }
     }
     long nanos = processorNanos(Thread.currentThread()) - begin;
-    return (double) nanos / rounds / TOKENS_PER_RECORD;
+    return (double) nanos / rounds / tokens;
   }
 
   /**
    * Measures one model in one mode.
    *
+   * @param tokens tokens in a record
    * @param megabytes how much to send, roughly
    */
-  public Line measure(Model model, Mode mode, int megabytes, long seed)
+  public Line measure(Model model, Mode mode, int tokens, int megabytes, long seed)
       throws InterruptedException, ExecutionException {
-    List<List<Decisions>> variants = variants(model, mode, seed);
     long recordBytes =
-        UsageRecordFormat.write(record(model, 0, variants.get(0).get(0), 0, Instant.now())).length;
-    int steps =
-        (int) Math.max(4, Math.min(20_000, megabytes * 1_000_000L / recordBytes / model.layers()));
-    String application = "smelt-benchmark-" + model.name() + "-" + mode.ordinal();
-    createTopics();
-    long bytes = send(model, variants, steps);
-    long records = (long) steps * model.layers();
-    consume(records);
-    Time consumer = consume(records);
-    Time topology = count(application, records);
+        UsageRecordFormat.write(
+                new UsageRecord(
+                    Fleet.key(model, 0),
+                    "engine",
+                    "",
+                    0,
+                    Instant.EPOCH,
+                    Instant.EPOCH,
+                    Fleet.decisions(model, mode, tokens, seed)))
+            .length;
+    long perStep = recordBytes * model.layers();
+    long inAll = megabytes * 1_000_000L;
+    int engines = (int) Math.max(1, Math.min(MOST_ENGINES, inAll / perStep / STEPS));
+    int steps = (int) Math.max(1, Math.min(STEPS, inAll / perStep / engines));
+    createTopics(PARTITIONS);
+    Fleet.Sent sent =
+        new Fleet(bootstrapServers, model, mode, engines, tokens, seed)
+            .sendAtOnce(steps, RECORD_SPAN);
+    consume(sent.records());
+    Time consumer = consume(sent.records());
+    run("idle-warm-up", idle(), sent.records());
+    Run idle = run("idle", idle(), sent.records());
+    run("warm-up", RoutingTopology.build(RoutingConfig.DEFAULT), sent.records());
+    Run counted = run("counted", RoutingTopology.build(RoutingConfig.DEFAULT), sent.records());
     return new Line(
         model,
         mode,
-        records,
-        records * TOKENS_PER_RECORD * model.topK(),
-        bytes,
+        tokens,
+        engines,
+        sent.records(),
+        sent.records() * tokens * model.topK(),
+        sent.bytes(),
         consumer,
-        topology,
-        changelogBytes(application),
-        stateBytes(model, variants.get(0).get(0)));
+        idle.time(),
+        counted.time(),
+        counted.ageing(),
+        records(Topics.USAGE, PARTITIONS) / 2,
+        changelogBytes("counted"),
+        stateBytes(model, Fleet.decisions(model, mode, tokens, seed)));
   }
 
-  private void createTopics() throws InterruptedException, ExecutionException {
+  /**
+   * Lets a fleet send by the clock, and one instance of two threads count meanwhile.
+   *
+   * @param replicas engines
+   * @param tokensPerSecond of each
+   * @param interval for which each tap combines decisions before it sends a record a layer
+   * @param steps intervals to send for
+   */
+  public Scale scale(
+      Model model, int replicas, int tokensPerSecond, Duration interval, int steps, long seed)
+      throws InterruptedException, ExecutionException {
+    createTopics(model.layers());
+    int tokens = Math.toIntExact(tokensPerSecond * interval.toMillis() / 1000);
+    Fleet fleet = new Fleet(bootstrapServers, model, Mode.COMBINED, replicas, tokens, seed);
+    try (KafkaStreams streams =
+        streams("scale", RoutingTopology.build(RoutingConfig.DEFAULT), THREADS_OF_AN_INSTANCE)) {
+      streams.start();
+      await(() -> streams.state() == KafkaStreams.State.RUNNING);
+      long processor = streamThreadNanos(streams);
+      Fleet.Sent sent = fleet.sendInTime(steps, interval);
+      long last = System.nanoTime();
+      Progress progress = new Progress(streams);
+      await(() -> progress.records() >= sent.records());
+      return new Scale(
+          model,
+          replicas,
+          interval,
+          sent.records(),
+          sent.bytes(),
+          sent.seconds(),
+          (System.nanoTime() - last) / 1e9,
+          (streamThreadNanos(streams) - processor) / 1e9);
+    }
+  }
+
+  private void createTopics(int partitions) throws InterruptedException, ExecutionException {
     try (Admin admin = admin()) {
-      admin.createTopics(Topics.all(PARTITIONS, (short) 1)).all().get();
+      admin.createTopics(Topics.all(partitions, (short) 1)).all().get();
     }
-  }
-
-  private long send(Model model, List<List<Decisions>> variants, int steps) {
-    Instant begin =
-        Instant.now().minus(RECORD_SPAN.multipliedBy(steps)).minus(Duration.ofMinutes(1));
-    long bytes = 0;
-    try (KafkaProducer<String, byte[]> producer =
-        new KafkaProducer<>(
-            Map.of(
-                "bootstrap.servers",
-                bootstrapServers,
-                "acks",
-                "1",
-                "enable.idempotence",
-                false,
-                "linger.ms",
-                20,
-                "batch.size",
-                256 * 1024,
-                "max.request.size",
-                Topics.MAX_RECORD_BYTES),
-            new StringSerializer(),
-            new ByteArraySerializer())) {
-      for (int step = 0; step < steps; step++) {
-        Instant at = begin.plus(RECORD_SPAN.multipliedBy(step));
-        for (int layer = 0; layer < model.layers(); layer++) {
-          UsageRecord record =
-              record(model, layer, variants.get(step % VARIANTS).get(layer), step, at);
-          byte[] value = UsageRecordFormat.write(record);
-          bytes += value.length;
-          producer.send(new ProducerRecord<>(Topics.ROUTING, record.key().toString(), value));
-        }
-      }
-      producer.flush();
-    }
-    return bytes;
   }
 
   private Time consume(long records) {
-    List<TopicPartition> partitions =
-        IntStream.range(0, PARTITIONS)
-            .mapToObj(partition -> new TopicPartition(Topics.ROUTING, partition))
-            .toList();
-    try (KafkaConsumer<String, byte[]> consumer =
-        new KafkaConsumer<>(
-            Map.of(
-                "bootstrap.servers",
-                bootstrapServers,
-                "isolation.level",
-                "read_committed",
-                "max.poll.records",
-                1000),
-            new StringDeserializer(),
-            new ByteArrayDeserializer())) {
+    List<TopicPartition> partitions = partitions(Topics.ROUTING, PARTITIONS);
+    try (KafkaConsumer<String, byte[]> consumer = consumer()) {
       consumer.assign(partitions);
       consumer.seekToBeginning(partitions);
       long seen = consumer.poll(PATIENCE).count();
+      long before = seen;
       long clock = System.nanoTime();
       long processor = processorNanos(Thread.currentThread());
       while (seen < records) {
@@ -260,49 +329,126 @@ public final class StreamsBenchmark {
         }
         seen += polled.count();
       }
-      return new Time(
-          (System.nanoTime() - clock) / 1e9,
-          (processorNanos(Thread.currentThread()) - processor) / 1e9);
-    }
-  }
-
-  private Time count(String application, long records) throws InterruptedException {
-    Properties properties =
-        new StreamsSettings(
-                application, bootstrapServers, stateFolder, "", 1, Duration.ofSeconds(1), 1)
-            .properties();
-    try (KafkaStreams streams =
-        new KafkaStreams(RoutingTopology.build(RoutingConfig.DEFAULT), properties)) {
-      streams.start();
-      long deadline = System.nanoTime() + PATIENCE.toNanos();
-      long clock = 0;
-      long processor = 0;
-      long before = 0;
-      double counted = 0;
-      while (counted < records) {
-        if (System.nanoTime() > deadline) {
-          throw new IllegalStateException("only " + counted + " of " + records + " were counted");
-        }
-        Thread.sleep(1);
-        counted = total(streams, "records-counted-total");
-        if (clock == 0 && counted > 0) {
-          before = (long) counted;
-          clock = System.nanoTime();
-          processor = streamThreadNanos(streams);
-        }
-      }
       double share = (double) (records - before) / records;
       return new Time(
           (System.nanoTime() - clock) / 1e9 / share,
-          (streamThreadNanos(streams) - processor) / 1e9 / share);
+          (processorNanos(Thread.currentThread()) - processor) / 1e9 / share);
     }
   }
 
-  private static double total(KafkaStreams streams, String name) {
-    return streams.metrics().entrySet().stream()
-        .filter(metric -> metric.getKey().name().equals(name))
-        .mapToDouble(metric -> ((Number) metric.getValue().metricValue()).doubleValue())
-        .sum();
+  private KafkaConsumer<String, byte[]> consumer() {
+    return new KafkaConsumer<>(
+        Map.of(
+            "bootstrap.servers",
+            bootstrapServers,
+            "isolation.level",
+            "read_committed",
+            "max.poll.records",
+            1000),
+        new StringDeserializer(),
+        new ByteArrayDeserializer());
+  }
+
+  private long records(String topic, int count) {
+    List<TopicPartition> partitions = partitions(topic, count);
+    try (KafkaConsumer<String, byte[]> consumer = consumer()) {
+      consumer.assign(partitions);
+      consumer.seekToBeginning(partitions);
+      long records = 0;
+      for (int polled = 1; polled > 0; records += polled) {
+        polled = consumer.poll(Duration.ofSeconds(1)).count();
+      }
+      return records;
+    }
+  }
+
+  private static List<TopicPartition> partitions(String topic, int count) {
+    return IntStream.range(0, count)
+        .mapToObj(partition -> new TopicPartition(topic, partition))
+        .toList();
+  }
+
+  /** Reads the records exactly once, and does nothing. */
+  private static Topology idle() {
+    StreamsBuilder builder = new StreamsBuilder();
+    builder.stream(Topics.ROUTING, Consumed.with(Serdes.String(), Serdes.ByteArray()))
+        .foreach((key, value) -> {});
+    return builder.build();
+  }
+
+  /** How one run went. */
+  private record Run(Time time, double ageing) {}
+
+  private Run run(String application, Topology topology, long records) throws InterruptedException {
+    try (KafkaStreams streams = streams(application, topology, 1)) {
+      Progress progress = new Progress(streams);
+      streams.start();
+      await(() -> progress.records() > 0);
+      long before = progress.records();
+      long clock = System.nanoTime();
+      long processor = streamThreadNanos(streams);
+      long middle = before + (records - before) / 2;
+      await(() -> progress.records() >= middle);
+      long halfWay = progress.records();
+      long processorHalfWay = streamThreadNanos(streams);
+      await(() -> progress.records() >= records);
+      long clockEnd = System.nanoTime();
+      long processorEnd = streamThreadNanos(streams);
+      double share = (double) (records - before) / records;
+      double firstHalf = (double) (processorHalfWay - processor) / (halfWay - before);
+      double secondHalf =
+          (double) (processorEnd - processorHalfWay) / Math.max(1, records - halfWay);
+      return new Run(
+          new Time((clockEnd - clock) / 1e9 / share, (processorEnd - processor) / 1e9 / share),
+          secondHalf / firstHalf);
+    }
+  }
+
+  private KafkaStreams streams(String application, Topology topology, int threads) {
+    return new KafkaStreams(
+        topology,
+        new StreamsSettings(
+                application, bootstrapServers, stateFolder, "", threads, Duration.ofSeconds(1), 1)
+            .properties());
+  }
+
+  private static void await(BooleanSupplier condition) throws InterruptedException {
+    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    while (!condition.getAsBoolean()) {
+      if (System.nanoTime() > deadline) {
+        throw new IllegalStateException("not done after " + PATIENCE.toMinutes() + " minutes");
+      }
+      Thread.sleep(5);
+    }
+  }
+
+  /** Reads how many routing records have been processed; looks for the metrics only once. */
+  private static final class Progress {
+
+    private final KafkaStreams streams;
+    private List<Metric> processed = List.of();
+
+    Progress(KafkaStreams streams) {
+      this.streams = streams;
+    }
+
+    long records() {
+      if (processed.isEmpty()) {
+        processed = find();
+      }
+      return (long)
+          processed.stream()
+              .mapToDouble(metric -> ((Number) metric.metricValue()).doubleValue())
+              .sum();
+    }
+
+    private List<Metric> find() {
+      return List.copyOf(
+          streams.metrics().values().stream()
+              .filter(metric -> metric.metricName().name().equals("process-total"))
+              .filter(metric -> metric.metricName().group().equals("stream-thread-metrics"))
+              .toList());
+    }
   }
 
   private static long streamThreadNanos(KafkaStreams streams) {
@@ -342,7 +488,7 @@ public final class StreamsBenchmark {
   private static long stateBytes(Model model, Decisions decisions) {
     Instant end = Instant.EPOCH.plusSeconds(10);
     UsageWindow window =
-        new UsageWindow(key(model, 0), Instant.EPOCH, end, decisions.usage(), 40, 0, 0, 0);
+        new UsageWindow(Fleet.key(model, 0), Instant.EPOCH, end, decisions.usage(), 40, 0, 0, 0);
     Profile profile = Profile.of(window);
     DriftSettings settings = DriftSettings.DEFAULT;
     Reference reference = Reference.empty(model.experts());
@@ -352,38 +498,5 @@ public final class StreamsBenchmark {
     return UsageWindowFormat.write(window).length
         + (long) ProfileFormat.serde().serializer().serialize("", profile).length
         + ReferenceFormat.serde().serializer().serialize("", reference).length;
-  }
-
-  private static List<List<Decisions>> variants(Model model, Mode mode, long seed) {
-    List<List<Decisions>> variants = new ArrayList<>();
-    for (int variant = 0; variant < VARIANTS; variant++) {
-      List<Decisions> layers = new ArrayList<>();
-      for (int layer = 0; layer < model.layers(); layer++) {
-        int[] ids = ids(model, seed + 1000L * variant + layer, TOKENS_PER_RECORD / 200);
-        layers.add(
-            mode == Mode.RAW
-                ? PackedIds.pack(model.experts(), model.topK(), ids, TOKENS_PER_RECORD, 20)
-                : new Combined(
-                    Usage.accumulator(model.experts(), model.topK())
-                        .add(ids, TOKENS_PER_RECORD)
-                        .addRequests(20)
-                        .build()));
-      }
-      variants.add(layers);
-    }
-    return variants;
-  }
-
-  private static int[] ids(Model model, long seed, int requests) {
-    return SyntheticTraffic.ids(model.experts(), model.topK(), TOKENS_PER_RECORD, requests, seed);
-  }
-
-  private static UsageRecord record(
-      Model model, int layer, Decisions decisions, long sequence, Instant at) {
-    return new UsageRecord(key(model, layer), "engine", "", sequence, at, at, decisions);
-  }
-
-  private static LayerKey key(Model model, int layer) {
-    return new LayerKey(model.name(), "model.layers." + layer + ".mlp");
   }
 }

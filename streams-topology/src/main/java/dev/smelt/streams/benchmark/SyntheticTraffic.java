@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.Deque;
 import java.util.List;
 import java.util.SplittableRandom;
+import org.apache.commons.statistics.distribution.LogNormalDistribution;
 
 /**
  * Routing of one layer as real requests cause it: a request is of one of a few kinds, each kind
@@ -24,10 +25,20 @@ public final class SyntheticTraffic {
   private static final double REQUEST_SPREAD = 0.5;
   private static final double MEAN_REQUEST_TOKENS = 200;
 
+  /** By how much a request deviates: equally likely values of a log-normal distribution. */
+  private static final double[] DEVIATIONS = new double[1 << 12];
+
+  static {
+    LogNormalDistribution deviation = LogNormalDistribution.of(0, REQUEST_SPREAD);
+    Arrays.setAll(
+        DEVIATIONS, i -> deviation.inverseCumulativeProbability((i + 0.5) / DEVIATIONS.length));
+  }
+
   private final Shape shape;
   private final SplittableRandom random;
-  private final double[][] logPreferences;
-  private final double[] cumulative;
+  private final double[][] kindPreferences;
+  private final double[] preferences;
+  private final Choice choice;
 
   /** Windows that requests which have begun still reach into; the first is the next. */
   private final Deque<Accumulator> begun = new ArrayDeque<>();
@@ -48,13 +59,14 @@ public final class SyntheticTraffic {
   public SyntheticTraffic(Shape shape, long seed) {
     this.shape = shape;
     random = new SplittableRandom(seed);
-    logPreferences = new double[2 * KIND_SHARES.length][shape.experts()];
+    kindPreferences = new double[2 * KIND_SHARES.length][shape.experts()];
     double[] common = new double[shape.experts()];
     Arrays.setAll(common, e -> COMMON_SPREAD * random.nextGaussian());
-    for (double[] kind : logPreferences) {
-      Arrays.setAll(kind, e -> common[e] + KIND_SPREAD * random.nextGaussian());
+    for (double[] kind : kindPreferences) {
+      Arrays.setAll(kind, e -> Math.exp(common[e] + KIND_SPREAD * random.nextGaussian()));
     }
-    cumulative = new double[shape.experts()];
+    preferences = new double[shape.experts()];
+    choice = new Choice(shape.experts());
     for (int window = 0; window < shape.windowsPerRequest(); window++) {
       begun.add(Usage.accumulator(shape.experts(), shape.topK()));
     }
@@ -76,7 +88,8 @@ public final class SyntheticTraffic {
     int done = 0;
     for (int request = 0; request < requests; request++) {
       int length = (tokens - done) / (requests - request);
-      int[] ofRequest = traffic.ids(length, traffic.preferences(traffic.kind()));
+      traffic.prefer(traffic.kind());
+      int[] ofRequest = traffic.ids(length);
       System.arraycopy(ofRequest, 0, ids, done * topK, ofRequest.length);
       done += length;
     }
@@ -105,34 +118,34 @@ public final class SyntheticTraffic {
   }
 
   private void route(Request request) {
-    double sum = preferences(request.kind());
+    prefer(request.kind());
     int left = request.tokens();
     int windows = begun.size();
     for (Accumulator window : begun) {
       int tokens = left / windows--;
       left -= tokens;
-      window.add(ids(tokens, sum), tokens);
+      window.add(ids(tokens), tokens);
     }
   }
 
-  /** Draws how much one request prefers each expert, and returns the sum. */
-  private double preferences(int kind) {
-    double sum = 0;
-    for (int e = 0; e < cumulative.length; e++) {
-      sum += Math.exp(logPreferences[kind][e] + REQUEST_SPREAD * random.nextGaussian());
-      cumulative[e] = sum;
+  /** Draws how much the next request prefers each expert. */
+  private void prefer(int kind) {
+    long bits = 0;
+    for (int e = 0; e < preferences.length; e++) {
+      bits = e % 5 == 0 ? random.nextLong() : bits >>> 12;
+      preferences[e] = kindPreferences[kind][e] * DEVIATIONS[(int) bits & (DEVIATIONS.length - 1)];
     }
-    return sum;
+    choice.prepare(preferences);
   }
 
-  private int[] ids(int tokens, double sum) {
+  private int[] ids(int tokens) {
     int topK = shape.topK();
     int[] ids = new int[tokens * topK];
     for (int token = 0; token < tokens; token++) {
       int begin = token * topK;
       for (int slot = begin; slot < begin + topK; slot++) {
         do {
-          ids[slot] = expert(random.nextDouble() * sum);
+          ids[slot] = choice.draw(random);
         } while (contains(ids, begin, slot));
       }
     }
@@ -146,11 +159,6 @@ public final class SyntheticTraffic {
       }
     }
     return false;
-  }
-
-  private int expert(double point) {
-    int found = Arrays.binarySearch(cumulative, point);
-    return found >= 0 ? found : -found - 1;
   }
 
   private int kind() {

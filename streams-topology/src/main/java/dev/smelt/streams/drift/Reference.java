@@ -3,6 +3,7 @@ package dev.smelt.streams.drift;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a layer's recent windows say about its ordinary variation. It looks only at differences
@@ -27,6 +28,11 @@ public final class Reference {
   private final List<Shares> recent;
   private final List<float[]> differences;
   private final double[] energies;
+
+  /** Inner products of the differences, once they were needed. */
+  private double @Nullable [][] products;
+
+  private @Nullable Spread spread;
 
   Reference(
       int experts,
@@ -88,12 +94,17 @@ public final class Reference {
     }
     List<Shares> remembered = new ArrayList<>(recent);
     remembered.add(window);
-    return new Reference(
-        experts,
-        observed + 1,
-        lastOf(remembered, lag),
-        lastOf(kept, settings.referenceWindows()),
-        means);
+    Reference next =
+        new Reference(
+            experts,
+            observed + 1,
+            lastOf(remembered, lag),
+            lastOf(kept, settings.referenceWindows()),
+            means);
+    if (products != null) {
+      next.products = lagged ? productsWithLast(products, next.differences) : products;
+    }
+    return next;
   }
 
   /** The variation, once enough windows are known. */
@@ -102,35 +113,70 @@ public final class Reference {
     if (n < settings.minimumReferenceWindows()) {
       return Optional.empty();
     }
-    double[][] gram = new double[n][n];
+    if (spread == null) {
+      if (products == null) {
+        products = products(differences);
+      }
+      spread = spread(products);
+    }
+    return Optional.of(spread);
+  }
+
+  private static double[][] products(List<float[]> differences) {
+    int n = differences.size();
+    double[][] products = new double[n][n];
     for (int i = 0; i < n; i++) {
       for (int j = i; j < n; j++) {
-        gram[i][j] = dot(differences.get(i), differences.get(j)) / n;
-        gram[j][i] = gram[i][j];
+        products[i][j] = dot(differences.get(i), differences.get(j));
+        products[j][i] = products[i][j];
       }
     }
+    return products;
+  }
+
+  /** The products of differences of which all but the last were known; the earliest may be gone. */
+  private static double[][] productsWithLast(double[][] known, List<float[]> differences) {
+    int last = differences.size() - 1;
+    int gone = known.length - last;
+    double[][] products = new double[last + 1][last + 1];
+    for (int i = 0; i < last; i++) {
+      System.arraycopy(known[i + gone], gone, products[i], 0, last);
+    }
+    for (int i = 0; i <= last; i++) {
+      products[i][last] = dot(differences.get(i), differences.get(last));
+      products[last][i] = products[i][last];
+    }
+    return products;
+  }
+
+  private static Spread spread(double[][] products) {
+    int n = products.length;
     double first = 0;
     double second = 0;
     double third = 0;
     for (int i = 0; i < n; i++) {
-      first += gram[i][i];
+      double[] row = products[i];
+      first += row[i];
       for (int j = 0; j < n; j++) {
-        second += gram[i][j] * gram[i][j];
+        second += row[j] * row[j];
         double squared = 0;
         for (int k = 0; k < n; k++) {
-          squared += gram[i][k] * gram[k][j];
+          squared += row[k] * products[j][k];
         }
-        third += squared * gram[i][j];
+        third += squared * row[j];
       }
     }
     if (second == 0) {
-      return Optional.of(new Spread(0, 0, 1, 1));
+      return new Spread(0, 0, 1, 1);
     }
+    first /= n;
+    second /= (double) n * n;
+    third /= (double) n * n * n;
     double degrees = second * second * second / (third * third);
     // Neighbouring differences share a window: their squared lengths correlate by 1/4 on both
     // sides.
     double calibrationDegrees = degrees * n / 1.5;
-    return Optional.of(new Spread(first, Math.sqrt(second * degrees), degrees, calibrationDegrees));
+    return new Spread(first, Math.sqrt(second * degrees), degrees, calibrationDegrees);
   }
 
   /**

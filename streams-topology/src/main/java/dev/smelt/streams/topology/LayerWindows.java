@@ -31,7 +31,25 @@ final class LayerWindows {
   record Refused(Rejection rejection) implements Outcome {}
 
   /** Sums of one window. */
-  record OpenWindow(Accumulator sums, long records) {}
+  static final class OpenWindow {
+
+    private final Accumulator sums;
+    private long records;
+    private boolean changed;
+
+    OpenWindow(Accumulator sums, long records) {
+      this.sums = sums;
+      this.records = records;
+    }
+
+    Accumulator sums() {
+      return sums;
+    }
+
+    long records() {
+      return records;
+    }
+  }
 
   private final LayerKey key;
   private final long length;
@@ -100,8 +118,9 @@ final class LayerWindows {
     long windowStart = Math.floorDiv(end, length) * length;
     Outcome outcome = count(record, windowStart, streamTime);
     if (outcome == Accepted.COUNTED) {
-      sequences.mark(record.sequence(), end);
-      changedEngines.add(record.engine());
+      if (sequences.mark(record.sequence(), end)) {
+        changedEngines.add(record.engine());
+      }
     }
     return outcome;
   }
@@ -140,8 +159,11 @@ final class LayerWindows {
       }
       return new Refused(RecordValidator.rejection(record, invalid));
     }
-    open.put(windowStart, new OpenWindow(sums, window.records() + 1));
-    changedWindows.add(windowStart);
+    window.records++;
+    if (!window.changed) {
+      window.changed = true;
+      changedWindows.add(windowStart);
+    }
     return Accepted.COUNTED;
   }
 
@@ -234,7 +256,19 @@ final class LayerWindows {
   /** Everything has been written down. */
   void written() {
     changedTally = false;
+    for (long start : changedWindows) {
+      OpenWindow window = open.get(start);
+      if (window != null) {
+        window.changed = false;
+      }
+    }
     changedWindows.clear();
+    for (String engine : changedEngines) {
+      SequenceWindow sequences = engines.get(engine);
+      if (sequences != null) {
+        sequences.written();
+      }
+    }
     changedEngines.clear();
   }
 

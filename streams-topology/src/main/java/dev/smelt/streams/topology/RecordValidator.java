@@ -40,7 +40,7 @@ final class RecordValidator {
               : Reason.DAMAGED;
       return invalid(reason, String.valueOf(unreadable.getMessage()));
     }
-    if (!record.key().toString().equals(key)) {
+    if (!record.key().isWritten(key)) {
       return invalid(Reason.WRONG_KEY, "key " + key + " on a record of " + record.key());
     }
     if (record.end().toEpochMilli() > now + clockSkew.toMillis()) {

@@ -41,7 +41,7 @@ final class RoutingMetrics {
     }
   }
 
-  void count(Event event) {
-    sensors.get(event).record();
+  void count(Event event, long now) {
+    sensors.get(event).record(1, now, false);
   }
 }

@@ -23,6 +23,7 @@ final class SequenceWindow {
   private final long[] seen = new long[SIZE / Long.SIZE];
   private long highest;
   private long lastSeenAt;
+  private boolean changed;
 
   /** Nothing seen yet. */
   SequenceWindow() {
@@ -52,14 +53,21 @@ final class SequenceWindow {
     return isSeen(sequence) ? Verdict.DUPLICATE : Verdict.FRESH;
   }
 
-  /** Marks a number that is fresh. */
-  void mark(long sequence, long at) {
+  /** Marks a number that is fresh; true if it is the first since this was written down. */
+  boolean mark(long sequence, long at) {
     for (long skipped = Math.max(highest + 1, sequence - SIZE + 1); skipped < sequence; skipped++) {
       seen[word(skipped)] &= ~bit(skipped);
     }
     seen[word(sequence)] |= bit(sequence);
     highest = Math.max(highest, sequence);
     lastSeenAt = Math.max(lastSeenAt, at);
+    boolean first = !changed;
+    changed = true;
+    return first;
+  }
+
+  void written() {
+    changed = false;
   }
 
   long highest() {

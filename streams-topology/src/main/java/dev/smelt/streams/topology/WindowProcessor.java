@@ -104,7 +104,7 @@ final class WindowProcessor extends ContextualProcessor<String, byte[], String, 
     if (outcome instanceof Refused refused) {
       refuse(incoming, refused.rejection());
     } else {
-      metrics.count(outcome == Accepted.DUPLICATE ? Event.DUPLICATE : Event.COUNTED);
+      metrics.count(outcome == Accepted.DUPLICATE ? Event.DUPLICATE : Event.COUNTED, lastRecordAt);
     }
     layer.earliest().ifPresent(start -> earliestEnd = Math.min(earliestEnd, endOf(start)));
     streamTime = Math.max(streamTime, record.end().toEpochMilli());
@@ -112,7 +112,7 @@ final class WindowProcessor extends ContextualProcessor<String, byte[], String, 
   }
 
   private void refuse(Record<String, byte[]> incoming, Rejection rejection) {
-    metrics.count(rejection.reason() == Reason.LATE ? Event.LATE : Event.REJECTED);
+    metrics.count(rejection.reason() == Reason.LATE ? Event.LATE : Event.REJECTED, lastRecordAt);
     LOGGER
         .atDebug()
         .setMessage("Refused a routing record")

@@ -1,6 +1,7 @@
 package dev.smelt.streams.usage;
 
 import dev.smelt.streams.usage.InvalidDecisionException.Reason;
+import dev.smelt.streams.wire.CountSums;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,7 +18,7 @@ public final class Accumulator {
   private final int topK;
   private final int[] pairRow;
   private final long[] counts;
-  private final long[] pairs;
+  private final CountSums pairs;
 
   /** For each expert, the last row that chose it: finds duplicates in one pass. */
   private final long[] seenInRow;
@@ -38,7 +39,7 @@ public final class Accumulator {
       pairRow[expert] = Triangle.pairRow(experts, expert);
     }
     counts = new long[experts];
-    pairs = new long[Triangle.pairs(experts)];
+    pairs = new CountSums(Triangle.pairs(experts));
     seenInRow = new long[experts];
   }
 
@@ -155,7 +156,7 @@ public final class Accumulator {
     tokens += usage.tokens();
     requests += usage.requests();
     addAll(counts, usage.countsView());
-    addAll(pairs, usage.coActivation().view());
+    usage.coActivation().addTo(pairs);
     gateMass = addAll(gateMass, usage.gateMassView());
     logitGram = addAll(logitGram, usage.packedLogitGram());
     outputNorm = addAll(outputNorm, usage.outputNormView());
@@ -170,7 +171,7 @@ public final class Accumulator {
         tokens,
         requests,
         counts.clone(),
-        new CoActivation(experts, pairs.clone()),
+        new CoActivation(experts, pairs.settled().clone()),
         clone(gateMass),
         clone(logitGram),
         clone(outputNorm));
@@ -178,6 +179,7 @@ public final class Accumulator {
 
   private void addRows(int[] ids, int rows) {
     check(ids, rows);
+    long[] ofPairs = pairs.array();
     for (int row = 0; row < rows; row++) {
       int begin = row * topK;
       int end = begin + topK;
@@ -193,7 +195,7 @@ public final class Accumulator {
           int second = ids[other];
           if (second != PADDING) {
             // Without a branch: which of the two is lower is as good as random.
-            pairs[pairRow[Math.min(expert, second)] + Math.max(expert, second)]++;
+            ofPairs[pairRow[Math.min(expert, second)] + Math.max(expert, second)]++;
           }
         }
       }

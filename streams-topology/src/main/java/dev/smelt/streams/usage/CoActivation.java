@@ -1,6 +1,11 @@
 package dev.smelt.streams.usage;
 
+import static java.util.Objects.requireNonNull;
+
+import dev.smelt.streams.wire.BytePlane;
+import dev.smelt.streams.wire.CountSums;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How many tokens chose both of two experts, for every pair of different experts: the strict upper
@@ -9,24 +14,38 @@ import java.util.Arrays;
 public final class CoActivation {
 
   private final int experts;
-  private final long[] packed;
+  private final @Nullable BytePlane plane;
+  private volatile long @Nullable [] packed;
 
   /**
    * @param packed counts in the order of {@link Triangle#pair}; not copied, so that the caller
    *     gives it away
    */
   CoActivation(int experts, long[] packed) {
-    if (packed.length != Triangle.pairs(experts)) {
+    this(experts, packed.length, packed, null);
+  }
+
+  /**
+   * @param plane counts in the order of {@link Triangle#pair}, still in the bytes of a record
+   */
+  CoActivation(int experts, BytePlane plane) {
+    this(experts, plane.size(), null, plane);
+  }
+
+  private CoActivation(
+      int experts, int pairs, long @Nullable [] packed, @Nullable BytePlane plane) {
+    if (pairs != Triangle.pairs(experts)) {
       throw new IllegalArgumentException(
           "co-activation of "
               + experts
               + " experts has "
               + Triangle.pairs(experts)
               + " pairs, not "
-              + packed.length);
+              + pairs);
     }
     this.experts = experts;
     this.packed = packed;
+    this.plane = plane;
   }
 
   public int experts() {
@@ -38,13 +57,16 @@ public final class CoActivation {
     if (first == second) {
       throw new IllegalArgumentException("a pair needs two different experts, not twice " + first);
     }
-    return packed[Triangle.pair(experts, first, second)];
+    return view()[Triangle.pair(experts, first, second)];
   }
 
   /** Sum over all pairs. */
   public long total() {
+    if (plane != null) {
+      return plane.total();
+    }
     long sum = 0;
-    for (long count : packed) {
+    for (long count : view()) {
       sum += count;
     }
     return sum;
@@ -52,25 +74,36 @@ public final class CoActivation {
 
   /** Copy of the packed triangle. */
   public long[] packed() {
-    return packed.clone();
+    return view().clone();
   }
 
   /** The packed triangle itself, for those who only read. */
   long[] view() {
+    if (packed == null) {
+      packed = requireNonNull(plane).toArray();
+    }
     return packed;
   }
 
+  void addTo(CountSums sums) {
+    if (plane != null) {
+      sums.add(plane);
+    } else {
+      sums.add(view());
+    }
+  }
+
   CoActivation plus(CoActivation other) {
-    return new CoActivation(experts, Usage.sum(packed, other.packed));
+    return new CoActivation(experts, Usage.sum(view(), other.view()));
   }
 
   @Override
   public boolean equals(Object other) {
-    return other instanceof CoActivation that && Arrays.equals(packed, that.packed);
+    return other instanceof CoActivation that && Arrays.equals(view(), that.view());
   }
 
   @Override
   public int hashCode() {
-    return Arrays.hashCode(packed);
+    return Arrays.hashCode(view());
   }
 }

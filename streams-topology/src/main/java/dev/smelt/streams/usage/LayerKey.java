@@ -33,6 +33,15 @@ public record LayerKey(String model, String layer) implements Comparable<LayerKe
     return new LayerKey(text.substring(0, slash), text.substring(slash + 1));
   }
 
+  /** True if the text is that of this key. */
+  public boolean isWritten(String text) {
+    int slash = model.length();
+    return text.length() == slash + 1 + layer.length()
+        && text.charAt(slash) == '/'
+        && text.startsWith(model)
+        && text.endsWith(layer);
+  }
+
   @Override
   public int compareTo(LayerKey other) {
     return toString().compareTo(other.toString());

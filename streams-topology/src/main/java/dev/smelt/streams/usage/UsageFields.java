@@ -1,5 +1,6 @@
 package dev.smelt.streams.usage;
 
+import dev.smelt.streams.wire.BytePlane;
 import dev.smelt.streams.wire.FieldReader;
 import dev.smelt.streams.wire.FieldWriter;
 import dev.smelt.streams.wire.WireFormatException;
@@ -28,7 +29,7 @@ public final class UsageFields {
   private long tokens;
   private long requests;
   private long @Nullable [] counts;
-  private long @Nullable [] pairs;
+  private @Nullable CoActivation coActivation;
   private double @Nullable [] gateMass;
   private double @Nullable [] logitGram;
   private double @Nullable [] outputNorm;
@@ -78,7 +79,7 @@ public final class UsageFields {
       case TOKENS -> tokens = in.number();
       case REQUESTS -> requests = in.number();
       case COUNTS -> counts = in.counts(experts);
-      case CO_ACTIVATION -> pairs = in.counts(Triangle.pairs(experts));
+      case CO_ACTIVATION -> coActivation = coActivation(in);
       case GATE_MASS -> gateMass = in.reals();
       case LOGIT_GRAM -> logitGram = in.reals();
       case OUTPUT_NORM -> outputNorm = in.reals();
@@ -87,6 +88,14 @@ public final class UsageFields {
         // Another field of the record, or one of a later version.
       }
     }
+  }
+
+  private CoActivation coActivation(FieldReader in) {
+    int size = Triangle.pairs(experts);
+    BytePlane plane = in.plane(size);
+    return plane == null
+        ? new CoActivation(experts, in.counts(size))
+        : new CoActivation(experts, plane);
   }
 
   /**
@@ -103,7 +112,9 @@ public final class UsageFields {
           tokens,
           requests,
           counts == null ? new long[experts] : counts,
-          new CoActivation(experts, pairs == null ? new long[Triangle.pairs(experts)] : pairs),
+          coActivation == null
+              ? new CoActivation(experts, new long[Triangle.pairs(experts)])
+              : coActivation,
           gateMass,
           logitGram,
           outputNorm);

@@ -3,6 +3,7 @@ package dev.smelt.streams.wire;
 import dev.smelt.streams.wire.WireFormatException.Reason;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reads what {@link FieldWriter} wrote, field by field:
@@ -127,6 +128,42 @@ public final class FieldReader {
    * @param expected how many; the caller has bounded it
    */
   public long[] counts(int expected) {
+    BytePlane plane = plane(expected);
+    return plane == null ? listed(expected) : plane.toArray();
+  }
+
+  /**
+   * Counts whose low bytes lie side by side, of which there must be exactly so many; null if they
+   * are written one after another, for {@link #counts} to read.
+   */
+  public @Nullable BytePlane plane(int expected) {
+    if (end - at < 2 || bytes[at] != 0 || bytes[at + 1] != 0) {
+      return null;
+    }
+    int begin = at + 2;
+    if (end - begin < expected) {
+      throw damaged("found " + (end - begin) + " counts, expected " + expected);
+    }
+    at = begin + expected;
+    int[] large = new int[(end - at) / 2];
+    long[] rest = new long[large.length];
+    int found = 0;
+    int position = -1;
+    while (at < end) {
+      int gap = intVarint();
+      long high = varint();
+      if (gap >= expected - position - 1 || high <= 0 || high > Long.MAX_VALUE >>> Byte.SIZE) {
+        throw damaged("a large count that can't be");
+      }
+      position += gap + 1;
+      large[found] = position;
+      rest[found++] = high << Byte.SIZE;
+    }
+    return new BytePlane(
+        bytes, begin, expected, Arrays.copyOf(large, found), Arrays.copyOf(rest, found));
+  }
+
+  private long[] listed(int expected) {
     long[] values = new long[expected];
     int position = at;
     int filled = 0;

@@ -12,6 +12,9 @@ import java.util.Arrays;
  */
 public final class FieldWriter {
 
+  /** Fewer values are not worth a plane. */
+  private static final int PLANE_VALUES = 32;
+
   private byte[] bytes = new byte[256];
   private int size;
 
@@ -64,33 +67,91 @@ public final class FieldWriter {
     return this;
   }
 
-  /** Non-negative counts; each run of zeros takes two numbers, a zero and the run's length. */
+  /**
+   * Non-negative counts: one after another, each run of zeros as a zero and the run's length; or,
+   * if that is not much longer, side by side as a {@link BytePlane}.
+   */
   public FieldWriter counts(int tag, long[] values) {
-    int tagAt = size;
-    reserve(10);
-    // The length is only known at the end: leave room for the largest header and close the gap.
-    size += 10;
-    int begin = size;
-    int at = 0;
-    while (at < values.length) {
-      long value = values[at];
-      varint(value);
-      at++;
+    int listed = listedBytes(values);
+    int plane = 2 + values.length + largeBytes(values);
+    if (values.length >= PLANE_VALUES && plane <= listed + listed / 4) {
+      header(tag, plane);
+      reserve(plane);
+      plane(values);
+    } else {
+      header(tag, listed);
+      reserve(listed);
+      list(values);
+    }
+    return this;
+  }
+
+  private static int listedBytes(long[] values) {
+    int length = 0;
+    int zeros = 0;
+    for (long value : values) {
       if (value == 0) {
-        int run = 1;
-        while (at < values.length && values[at] == 0) {
-          run++;
-          at++;
-        }
-        varint(run);
+        zeros++;
+      } else {
+        length += zeros == 0 ? 0 : 1 + varintBytes(zeros);
+        length += varintBytes(value);
+        zeros = 0;
       }
     }
-    int length = size - begin;
-    size = tagAt;
-    header(tag, length);
-    System.arraycopy(bytes, begin, bytes, size, length);
-    size += length;
-    return this;
+    return zeros == 0 ? length : length + 1 + varintBytes(zeros);
+  }
+
+  private void list(long[] values) {
+    int at = size;
+    int zeros = 0;
+    for (long value : values) {
+      if (value == 0) {
+        zeros++;
+      } else {
+        if (zeros > 0) {
+          bytes[at++] = 0;
+          at = varint(zeros, at);
+          zeros = 0;
+        }
+        at = varint(value, at);
+      }
+    }
+    if (zeros > 0) {
+      bytes[at++] = 0;
+      at = varint(zeros, at);
+    }
+    size = at;
+  }
+
+  private static int largeBytes(long[] values) {
+    int length = 0;
+    int next = 0;
+    for (int i = 0; i < values.length; i++) {
+      if (values[i] >>> Byte.SIZE != 0) {
+        length += varintBytes(i - next) + varintBytes(values[i] >>> Byte.SIZE);
+        next = i + 1;
+      }
+    }
+    return length;
+  }
+
+  /** Begins with a run of no zeros, which a list never does. */
+  private void plane(long[] values) {
+    int at = size;
+    bytes[at++] = 0;
+    bytes[at++] = 0;
+    for (long value : values) {
+      bytes[at++] = (byte) value;
+    }
+    int next = 0;
+    for (int i = 0; i < values.length; i++) {
+      if (values[i] >>> Byte.SIZE != 0) {
+        at = varint(i - next, at);
+        at = varint(values[i] >>> Byte.SIZE, at);
+        next = i + 1;
+      }
+    }
+    size = at;
   }
 
   public byte[] toBytes() {
@@ -104,12 +165,20 @@ public final class FieldWriter {
 
   private void varint(long value) {
     reserve(10);
+    size = varint(value, size);
+  }
+
+  /** Writes where there is room, and returns where it ends. */
+  private int varint(long value, int begin) {
+    byte[] into = bytes;
+    int at = begin;
     long rest = value;
     while ((rest & ~0x7fL) != 0) {
-      bytes[size++] = (byte) (rest | 0x80);
+      into[at++] = (byte) (rest | 0x80);
       rest >>>= 7;
     }
-    bytes[size++] = (byte) rest;
+    into[at++] = (byte) rest;
+    return at;
   }
 
   private static int varintBytes(long value) {

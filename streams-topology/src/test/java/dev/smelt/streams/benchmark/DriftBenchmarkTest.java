@@ -8,6 +8,7 @@ import dev.smelt.streams.benchmark.DriftBenchmark.FalseAlarms;
 import dev.smelt.streams.benchmark.DriftBenchmark.Rule;
 import dev.smelt.streams.benchmark.SyntheticTraffic.Shape;
 import dev.smelt.streams.drift.DriftSettings;
+import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 
 class DriftBenchmarkTest {
@@ -48,5 +49,22 @@ class DriftBenchmarkTest {
   void shouldComputeTheStabilityIndex() {
     assertThat(DriftBenchmark.stabilityIndex(new double[] {0.6, 0.4}, new double[] {0.5, 0.5}))
         .isCloseTo(0.1 * Math.log(0.6 / 0.5) - 0.1 * Math.log(0.4 / 0.5), within(1e-12));
+  }
+
+  @Test
+  void shouldChooseByWeight() {
+    double[] weights = {1, 0.01, 4, 3};
+    Choice choice = new Choice(weights.length);
+    choice.prepare(weights);
+    SplittableRandom random = new SplittableRandom(1);
+    int[] chosen = new int[weights.length];
+    for (int i = 0; i < 801_000; i++) {
+      chosen[choice.draw(random)]++;
+    }
+
+    assertThat(chosen[0]).isCloseTo(100_000, within(1_500));
+    assertThat(chosen[1]).isCloseTo(1_000, within(150));
+    assertThat(chosen[2]).isCloseTo(400_000, within(2_500));
+    assertThat(chosen[3]).isCloseTo(300_000, within(2_500));
   }
 }

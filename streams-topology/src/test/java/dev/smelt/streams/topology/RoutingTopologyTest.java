@@ -15,12 +15,14 @@ import dev.smelt.streams.profile.Profile;
 import dev.smelt.streams.usage.Combined;
 import dev.smelt.streams.usage.LayerKey;
 import dev.smelt.streams.usage.PackedIds;
+import dev.smelt.streams.usage.RandomDecisions;
 import dev.smelt.streams.usage.Usage;
 import dev.smelt.streams.usage.UsageRecord;
 import dev.smelt.streams.usage.UsageRecordFormat;
 import dev.smelt.streams.usage.UsageWindow;
 import java.time.Duration;
 import java.util.List;
+import java.util.Random;
 import org.apache.kafka.streams.test.TestRecord;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -82,6 +84,7 @@ class RoutingTopologyTest {
     TestRecord<String, byte[]> letter = topology.deadLetters().get(0);
     assertThat(header(letter, DeadLetters.REASON)).isEqualTo("late");
     assertThat(header(letter, DeadLetters.ORIGIN)).isEqualTo("0@2");
+    assertThat(header(letter, DeadLetters.DETAIL)).startsWith("ends at 2026-03-01T12:00:02Z");
     assertThat(UsageRecordFormat.read(letter.value())).isEqualTo(late);
     assertThat(topology.metric("records-late-total")).isEqualTo(1);
   }
@@ -145,6 +148,36 @@ class RoutingTopologyTest {
     Usage usage = topology.closed().get(0).usage();
     assertThat(usage.counts()).containsExactly(1, 1, 0, 1);
     assertThat(usage.tokens()).isEqualTo(2);
+  }
+
+  @Test
+  void shouldCountTheLargestLayersInBothForms() {
+    int[] ids = RandomDecisions.ids(new Random(1), Usage.MAX_EXPERTS, Usage.MAX_TOP_K, 2000);
+    Usage usage =
+        Usage.accumulator(Usage.MAX_EXPERTS, Usage.MAX_TOP_K).add(ids, 2000).addRequests(5).build();
+    topology.send(topology.record(at(1), new Combined(usage)));
+    topology.send(
+        topology.record(at(1), PackedIds.pack(Usage.MAX_EXPERTS, Usage.MAX_TOP_K, ids, 2000, 5)));
+    topology.heartbeat(15);
+
+    assertThat(topology.closed())
+        .singleElement()
+        .extracting(UsageWindow::usage)
+        .isEqualTo(usage.plus(usage));
+    assertThat(topology.profile(LAYER).experts()).isEqualTo(Usage.MAX_EXPERTS);
+  }
+
+  @Test
+  void shouldRefuseCountsThatContradictEachOther() {
+    int[] ids = RandomDecisions.ids(new Random(1), 64, 4, 500);
+    Usage usage = Usage.accumulator(64, 4).add(ids, 500).build();
+    byte[] bytes = UsageRecordFormat.write(topology.record(at(1), new Combined(usage)));
+    bytes[bytes.length - 1] += 100; // the last pair has been seen 100 times more
+    topology.send(LAYER.toString(), bytes, at(1));
+    topology.heartbeat(15);
+
+    assertThat(topology.deadReasons()).containsExactly("inconsistent");
+    assertThat(topology.closed()).isEmpty();
   }
 
   @Test

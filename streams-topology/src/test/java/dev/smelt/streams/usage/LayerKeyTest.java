@@ -19,4 +19,14 @@ class LayerKeyTest {
     assertThatThrownBy(() -> LayerKey.parse("model")).hasMessageContaining("'model'");
     assertThatThrownBy(() -> LayerKey.parse("model/")).hasMessageContaining("model");
   }
+
+  @Test
+  void shouldKnowItsOwnText() {
+    LayerKey key = new LayerKey("org/model", "layers.0");
+
+    assertThat(key.isWritten("org/model/layers.0")).isTrue();
+    assertThat(key.isWritten("org/model/layers.1")).isFalse();
+    assertThat(key.isWritten("org/models/layers.0")).isFalse();
+    assertThat(key.isWritten("org/model-layers.0")).isFalse();
+  }
 }

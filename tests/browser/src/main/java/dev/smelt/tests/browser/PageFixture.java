@@ -1,4 +1,4 @@
-package dev.smelt.agent.api;
+package dev.smelt.tests.browser;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -18,7 +18,7 @@ import java.util.Map;
  * A headless Chromium. Every page is watched: what it writes to its console as an error and whom it
  * asks but the agent fails the test that opened it.
  */
-final class PageFixture implements AutoCloseable {
+public final class PageFixture implements AutoCloseable {
 
   private static final Path CHROMIUM = Path.of("/usr/bin/chromium");
   private static final double PATIENCE_MILLIS = 30_000;
@@ -50,7 +50,7 @@ final class PageFixture implements AutoCloseable {
   }
 
   /** Opens the browser, or skips the tests with the reason. */
-  static PageFixture open() {
+  public static PageFixture open() {
     assumeTrue(
         Files.isExecutable(CHROMIUM),
         "no Chromium at " + CHROMIUM + "; install Debian's package chromium to run browser tests");
@@ -58,7 +58,7 @@ final class PageFixture implements AutoCloseable {
   }
 
   /** Opens an address in a fresh context, as a person without history does. */
-  Page page(String url, int width, int height) {
+  public Page page(String url, int width, int height) {
     errors.clear();
     asked.clear();
     BrowserContext context =
@@ -79,7 +79,7 @@ final class PageFixture implements AutoCloseable {
   }
 
   /** Closes a page; nothing but what is expected may have gone wrong in it. */
-  void close(Page page, String own, String... expected) {
+  public void close(Page page, String own, String... expected) {
     page.context().close();
     assertThat(asked)
         .as("addresses that the page asked")

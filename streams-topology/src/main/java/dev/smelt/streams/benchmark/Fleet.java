@@ -1,0 +1,161 @@
+package dev.smelt.streams.benchmark;
+
+import dev.smelt.streams.benchmark.StreamsBenchmark.Mode;
+import dev.smelt.streams.benchmark.StreamsBenchmark.Model;
+import dev.smelt.streams.topology.Topics;
+import dev.smelt.streams.usage.Combined;
+import dev.smelt.streams.usage.Decisions;
+import dev.smelt.streams.usage.LayerKey;
+import dev.smelt.streams.usage.PackedIds;
+import dev.smelt.streams.usage.Usage;
+import dev.smelt.streams.usage.UsageRecord;
+import dev.smelt.streams.usage.UsageRecordFormat;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.locks.LockSupport;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.apache.kafka.common.serialization.StringSerializer;
+
+/** Engines that serve one model, and the records that their taps send, compressed as taps do. */
+final class Fleet {
+
+  /** Experts in all variants of a layer: small records must not repeat within what compresses. */
+  private static final int EXPERTS_OF_VARIANTS = 512;
+
+  private static final int TOKENS_PER_REQUEST = 200;
+
+  private final String bootstrapServers;
+  private final Model model;
+  private final int engines;
+  private final List<List<Decisions>> variants = new ArrayList<>();
+
+  /**
+   * What was sent.
+   *
+   * @param bytes size of the values, before compression
+   */
+  record Sent(long records, long bytes, double seconds) {}
+
+  Fleet(
+      String bootstrapServers,
+      Model model,
+      Mode mode,
+      int engines,
+      int tokensPerRecord,
+      long seed) {
+    this.bootstrapServers = bootstrapServers;
+    this.model = model;
+    this.engines = engines;
+    for (int variant = 0; variant < EXPERTS_OF_VARIANTS / model.experts(); variant++) {
+      List<Decisions> layers = new ArrayList<>();
+      for (int layer = 0; layer < model.layers(); layer++) {
+        layers.add(decisions(model, mode, tokensPerRecord, seed + 1000L * variant + layer));
+      }
+      variants.add(layers);
+    }
+  }
+
+  static Decisions decisions(Model model, Mode mode, int tokens, long seed) {
+    int requests = Math.max(1, tokens / TOKENS_PER_REQUEST);
+    int[] ids = SyntheticTraffic.ids(model.experts(), model.topK(), tokens, requests, seed);
+    return mode == Mode.RAW
+        ? PackedIds.pack(model.experts(), model.topK(), ids, tokens, requests)
+        : new Combined(
+            Usage.accumulator(model.experts(), model.topK())
+                .add(ids, tokens)
+                .addRequests(requests)
+                .build());
+  }
+
+  static LayerKey key(Model model, int layer) {
+    return new LayerKey(model.name(), "model.layers." + layer + ".mlp");
+  }
+
+  /** Sends what all engines would have sent up to now, one record a layer each span. */
+  Sent sendAtOnce(int steps, Duration span) {
+    Instant begin = Instant.now().minus(span.multipliedBy(steps));
+    long started = System.nanoTime();
+    long bytes = 0;
+    try (KafkaProducer<String, byte[]> producer = producer()) {
+      for (int step = 0; step < steps; step++) {
+        for (int engine = 0; engine < engines; engine++) {
+          bytes += send(producer, engine, step, begin.plus(span.multipliedBy(step)));
+        }
+      }
+      producer.flush();
+    }
+    return sent(steps, bytes, started);
+  }
+
+  /** Sends as the engines do: each once in a span, one after another, by the clock. */
+  Sent sendInTime(int steps, Duration span) {
+    long started = System.nanoTime();
+    long bytes = 0;
+    try (KafkaProducer<String, byte[]> producer = producer()) {
+      for (int step = 0; step < steps; step++) {
+        for (int engine = 0; engine < engines; engine++) {
+          long due = started + step * span.toNanos() + engine * span.toNanos() / engines;
+          while (System.nanoTime() < due) {
+            LockSupport.parkNanos(due - System.nanoTime());
+          }
+          bytes += send(producer, engine, step, Instant.now());
+        }
+      }
+      producer.flush();
+    }
+    return sent(steps, bytes, started);
+  }
+
+  private Sent sent(int steps, long bytes, long started) {
+    return new Sent(
+        (long) steps * engines * model.layers(), bytes, (System.nanoTime() - started) / 1e9);
+  }
+
+  @SuppressWarnings("FutureReturnValueIgnored") // whoever counts the records misses what is lost
+  private long send(KafkaProducer<String, byte[]> producer, int engine, int step, Instant at) {
+    long bytes = 0;
+    for (int layer = 0; layer < model.layers(); layer++) {
+      UsageRecord record =
+          new UsageRecord(
+              key(model, layer),
+              "engine-" + engine + ":8000@1772366400000",
+              "",
+              step,
+              at,
+              at,
+              variants.get((step + engine) % variants.size()).get(layer));
+      byte[] value = UsageRecordFormat.write(record);
+      bytes += value.length;
+      producer.send(
+          new ProducerRecord<>(
+              Topics.ROUTING, null, at.toEpochMilli(), record.key().toString(), value));
+    }
+    return bytes;
+  }
+
+  private KafkaProducer<String, byte[]> producer() {
+    return new KafkaProducer<>(
+        Map.of(
+            "bootstrap.servers",
+            bootstrapServers,
+            "acks",
+            "1",
+            "enable.idempotence",
+            false,
+            "compression.type",
+            "lz4",
+            "linger.ms",
+            20,
+            "batch.size",
+            512 * 1024,
+            "max.request.size",
+            Topics.MAX_RECORD_BYTES),
+        new StringSerializer(),
+        new ByteArraySerializer());
+  }
+}
