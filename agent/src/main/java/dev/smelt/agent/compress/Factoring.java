@@ -49,6 +49,7 @@ public record Factoring(double rankRatio, double keep, Previous previous) implem
     double threshold = threshold(groups);
     return (tensors, group, merged) ->
         merged
+            .weights()
             .matrices()
             .forEach(
                 (role, matrix) -> {
@@ -82,7 +83,8 @@ public record Factoring(double rankRatio, double keep, Previous previous) implem
     for (MoeBlock block : groups.blocks()) {
       groups.each(
           block,
-          (group, merged) -> addResiduals(groups.compute(), block, group, merged, residuals));
+          (group, merged) ->
+              addResiduals(groups.compute(), block, group, merged.weights(), residuals));
     }
     return RowSparse.threshold(residuals, keep);
   }

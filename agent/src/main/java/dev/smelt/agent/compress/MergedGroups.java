@@ -1,8 +1,8 @@
 package dev.smelt.agent.compress;
 
 import dev.smelt.agent.compute.Compute;
-import dev.smelt.agent.merge.ExpertWeights;
 import dev.smelt.agent.merge.GroupMerger;
+import dev.smelt.agent.merge.MergedExpert;
 import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.agent.plan.Plan;
 import dev.smelt.store.checkpoint.Checkpoint;
@@ -26,7 +26,7 @@ final class MergedGroups {
 
   /** A group's merged expert. */
   interface Visitor {
-    void visit(int group, ExpertWeights merged);
+    void visit(int group, MergedExpert merged);
   }
 
   MergedGroups(
