@@ -44,7 +44,7 @@ import org.apache.kafka.streams.kstream.Consumed;
 /**
  * How fast the topology counts, next to two peers on the same records of one broker: a consumer
  * that polls and does nothing, and a topology of Kafka Streams that reads exactly once and does
- * nothing. One thread each, run once before they are measured.
+ * nothing. One thread each, with the same consumer settings, warmed up by earlier runs.
  *
  * <p>Each measurement needs a fresh broker: it creates the topics of {@link Topics}.
  */
@@ -56,6 +56,7 @@ public final class StreamsBenchmark {
   /** Long enough for windows to close: 20 seconds of traffic. */
   private static final int STEPS = 80;
 
+  private static final int WARM_UPS = 2;
   private static final int MOST_ENGINES = 400;
   private static final int THREADS_OF_AN_INSTANCE = 2;
   private static final Duration PATIENCE = Duration.ofMinutes(3);
@@ -231,15 +232,7 @@ public final class StreamsBenchmark {
   public Line measure(Model model, Mode mode, int tokens, int megabytes, long seed)
       throws InterruptedException, ExecutionException {
     long recordBytes =
-        UsageRecordFormat.write(
-                new UsageRecord(
-                    Fleet.key(model, 0),
-                    "engine",
-                    "",
-                    0,
-                    Instant.EPOCH,
-                    Instant.EPOCH,
-                    Fleet.decisions(model, mode, tokens, seed)))
+        UsageRecordFormat.write(Fleet.record(model, 0, Fleet.decisions(model, mode, tokens, seed)))
             .length;
     long perStep = recordBytes * model.layers();
     long inAll = megabytes * 1_000_000L;
@@ -253,7 +246,9 @@ public final class StreamsBenchmark {
     Time consumer = consume(sent.records());
     run("idle-warm-up", idle(), sent.records());
     Run idle = run("idle", idle(), sent.records());
-    run("warm-up", RoutingTopology.build(RoutingConfig.DEFAULT), sent.records());
+    for (int warmUp = 0; warmUp < WARM_UPS; warmUp++) {
+      run("warm-up-" + warmUp, RoutingTopology.build(RoutingConfig.DEFAULT), sent.records());
+    }
     Run counted = run("counted", RoutingTopology.build(RoutingConfig.DEFAULT), sent.records());
     return new Line(
         model,
@@ -267,7 +262,7 @@ public final class StreamsBenchmark {
         idle.time(),
         counted.time(),
         counted.ageing(),
-        records(Topics.USAGE, PARTITIONS) / 2,
+        records(Topics.USAGE, PARTITIONS) / (WARM_UPS + 1),
         changelogBytes("counted"),
         stateBytes(model, Fleet.decisions(model, mode, tokens, seed)));
   }
@@ -344,7 +339,11 @@ public final class StreamsBenchmark {
             "isolation.level",
             "read_committed",
             "max.poll.records",
-            1000),
+            1000,
+            "max.partition.fetch.bytes",
+            Topics.MAX_RECORD_BYTES,
+            "receive.buffer.bytes",
+            -1),
         new StringDeserializer(),
         new ByteArrayDeserializer());
   }

@@ -1,5 +1,7 @@
 package dev.smelt.streams.wire;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
@@ -12,8 +14,20 @@ import java.util.Arrays;
  */
 public final class FieldWriter {
 
+  /** Kind and major version, before the fields. */
+  public static final int HEADER_BYTES = 2;
+
   /** Fewer values are not worth a plane. */
   private static final int PLANE_VALUES = 32;
+
+  /** Bytes that a number takes, by its leading zeros. */
+  private static final byte[] VARINT_BYTES = new byte[Long.SIZE + 1];
+
+  static {
+    for (int zeros = 0; zeros <= Long.SIZE; zeros++) {
+      VARINT_BYTES[zeros] = (byte) Math.max(1, (Long.SIZE + 6 - zeros) / 7);
+    }
+  }
 
   private byte[] bytes = new byte[256];
   private int size;
@@ -44,26 +58,24 @@ public final class FieldWriter {
   }
 
   public FieldWriter real(int tag, double value) {
-    header(tag, Double.BYTES);
-    real(value);
-    return this;
+    return reals(tag, new double[] {value});
   }
 
   /** Doubles as little-endian IEEE 754. */
   public FieldWriter reals(int tag, double[] values) {
-    header(tag, Math.multiplyExact(values.length, Double.BYTES));
-    for (double value : values) {
-      real(value);
-    }
+    int length = Math.multiplyExact(values.length, Double.BYTES);
+    header(tag, length);
+    room(length).asDoubleBuffer().put(values);
+    size += length;
     return this;
   }
 
   /** Floats as little-endian IEEE 754. */
   public FieldWriter singles(int tag, float[] values) {
-    header(tag, Math.multiplyExact(values.length, Float.BYTES));
-    for (float value : values) {
-      littleEndian(Float.floatToRawIntBits(value), Float.BYTES);
-    }
+    int length = Math.multiplyExact(values.length, Float.BYTES);
+    header(tag, length);
+    room(length).asFloatBuffer().put(values);
+    size += length;
     return this;
   }
 
@@ -182,18 +194,12 @@ public final class FieldWriter {
   }
 
   private static int varintBytes(long value) {
-    return Math.max(1, (70 - Long.numberOfLeadingZeros(value)) / 7);
+    return VARINT_BYTES[Long.numberOfLeadingZeros(value)];
   }
 
-  private void real(double value) {
-    littleEndian(Double.doubleToRawLongBits(value), Double.BYTES);
-  }
-
-  private void littleEndian(long bits, int length) {
+  private ByteBuffer room(int length) {
     reserve(length);
-    for (int i = 0; i < length; i++) {
-      bytes[size++] = (byte) (bits >>> (i * Byte.SIZE));
-    }
+    return ByteBuffer.wrap(bytes, size, length).slice().order(ByteOrder.LITTLE_ENDIAN);
   }
 
   private void byteValue(int value) {
