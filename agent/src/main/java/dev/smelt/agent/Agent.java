@@ -9,6 +9,7 @@ import dev.smelt.agent.api.Metrics;
 import dev.smelt.agent.api.StoreMount;
 import dev.smelt.agent.broker.EmbeddedBroker;
 import dev.smelt.agent.config.EngineSettings;
+import dev.smelt.agent.config.EngineSettings.BlueGreen;
 import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.agent.config.SmeltConfig;
 import dev.smelt.agent.control.DriftPoint;
@@ -17,13 +18,17 @@ import dev.smelt.agent.control.LoopState;
 import dev.smelt.agent.control.ModelControl;
 import dev.smelt.agent.control.ModelLoop;
 import dev.smelt.agent.control.ServingFigures;
+import dev.smelt.agent.swap.BlueGreenDriver;
+import dev.smelt.agent.swap.BlueGreenSettings;
 import dev.smelt.agent.swap.InPlaceDriver;
 import dev.smelt.agent.swap.ReplicasDriver;
+import dev.smelt.agent.swap.StorePullDriver;
 import dev.smelt.agent.swap.SwapDriver;
 import dev.smelt.agent.swap.SwapSettings;
 import dev.smelt.agent.tap.Combiner;
 import dev.smelt.agent.tap.CombinerSettings;
 import dev.smelt.agent.tap.EngineDialect;
+import dev.smelt.agent.tap.Engines;
 import dev.smelt.agent.tap.IngestTap;
 import dev.smelt.agent.tap.ProxySettings;
 import dev.smelt.agent.tap.ProxyTap;
@@ -40,6 +45,7 @@ import dev.smelt.streams.drift.ModelDrift;
 import dev.smelt.streams.topology.Topics;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.core.VertxOptions;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.net.Socket;
@@ -57,6 +63,8 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BiFunction;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -156,9 +164,9 @@ public final class Agent implements AutoCloseable {
     Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
     for (ModelSettings model : config.models()) {
       checkpoints.put(model.name(), closing(Checkpoint.open(model.checkpoint())));
-      model.engine().urls().forEach(Agent::requireEngine);
+      requireEngines(model.engine());
     }
-    Vertx vertx = Vertx.vertx();
+    Vertx vertx = Vertx.vertx(new VertxOptions().setPreferNativeTransport(true));
     closing(() -> await("vertx", vertx.close()));
     String kafka = kafka();
     TrafficMonitor traffic =
@@ -199,7 +207,13 @@ public final class Agent implements AutoCloseable {
             List.of(
                 new StoreMount(vertx, config.api(), store, List.copyOf(loops.values())),
                 ingest::mount));
-    api = address(config.api().host(), await("api", agentApi.start()));
+    api =
+        URI.create(
+            "%s://%s:%d"
+                .formatted(
+                    config.api().tls() == null ? "http" : "https",
+                    config.api().host(),
+                    await("api", agentApi.start())));
     closing(() -> await("api", agentApi.close()));
     ManagementApi managementApi = new ManagementApi(vertx, config.management(), health, metrics);
     management = address(config.management().host(), await("management", managementApi.start()));
@@ -207,17 +221,36 @@ public final class Agent implements AutoCloseable {
   }
 
   /** An engine may fail later without harm, but one that was never there is a mistake. */
-  private static void requireEngine(URI url) {
+  private static void requireEngines(EngineSettings engine) {
+    for (URI url : engine.urls()) {
+      try {
+        connect(url);
+      } catch (IOException e) {
+        if (engine.blueGreen() == null || !answers(engine.blueGreen().other())) {
+          throw new IllegalStateException(
+              url
+                  + ": no engine answers there ("
+                  + e.getMessage()
+                  + "); start it first, or correct engine.urls",
+              e);
+        }
+      }
+    }
+  }
+
+  private static boolean answers(URI url) {
+    try {
+      connect(url);
+      return true;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  private static void connect(URI url) throws IOException {
     int port = url.getPort() >= 0 ? url.getPort() : url.getScheme().equals("https") ? 443 : 80;
     try (Socket socket = new Socket()) {
       socket.connect(new InetSocketAddress(url.getHost(), port), (int) CONNECT_LIMIT.toMillis());
-    } catch (IOException e) {
-      throw new IllegalStateException(
-          url
-              + ": no engine answers there ("
-              + e.getMessage()
-              + "); start it first, or correct engine.urls",
-          e);
     }
   }
 
@@ -247,15 +280,33 @@ public final class Agent implements AutoCloseable {
       IngestTap ingest)
       throws IOException {
     Path folder = config.data().resolve("models").resolve(model.name());
+    AtomicReference<ModelLoop> self = new AtomicReference<>();
+    Supplier<String> servedSnapshot = () -> self.get().servedSnapshot();
+    TappedModel tapped = TappedModel.of(model.name(), checkpoint);
+    Combiner combiner =
+        new Combiner(
+            tapped,
+            CombinerSettings.defaults(),
+            model.engine().urls().get(0).toString(),
+            clock,
+            usage);
+    ProxyTap proxy =
+        new ProxyTap(
+            vertx,
+            proxySettings(model),
+            tapped,
+            servedSnapshot,
+            combiner,
+            clock,
+            metrics.registry());
+    closing(() -> await("proxy", proxy.close()));
     EngineActivator activator =
         new EngineActivator(
-            driver(model.engine()),
+            driver(model.engine(), proxy.engines()),
             store,
             checkpoint,
             model.engine().format(),
             folder.resolve("served"));
-    AtomicReference<ProxyTap> tap = new AtomicReference<>();
-    AtomicReference<ModelLoop> self = new AtomicReference<>();
     ModelLoop loop =
         new ModelLoop(
             model,
@@ -263,7 +314,7 @@ public final class Agent implements AutoCloseable {
             store,
             traffic.of(model.name()),
             activator,
-            () -> serving(tap.get()),
+            () -> serving(proxy),
             folder,
             clock,
             () -> changed(self.get()),
@@ -274,37 +325,14 @@ public final class Agent implements AutoCloseable {
     metrics.watch(loop);
     metrics.storeSnapshots(model.name(), () -> store.snapshots(model.name()).size());
     health.register("engine " + model.name(), () -> engineHealth(loop));
-
-    TappedModel tapped = TappedModel.of(model.name(), checkpoint);
-    Combiner combiner =
-        new Combiner(
-            tapped,
-            CombinerSettings.defaults(),
-            model.engine().urls().get(0).toString(),
-            clock,
-            usage);
-    ingest.take(tapped, combiner, loop::servedSnapshot);
-    ProxyTap proxy =
-        new ProxyTap(
-            vertx,
-            proxySettings(model),
-            tapped,
-            loop::servedSnapshot,
-            combiner,
-            clock,
-            metrics.registry());
-    tap.set(proxy);
+    ingest.take(tapped, combiner, servedSnapshot);
     int port = await("proxy of " + model.name(), proxy.listen());
-    closing(() -> await("proxy", proxy.close()));
     proxies.put(model.name(), address(model.proxy().host(), port));
     health.register("tap " + model.name(), () -> tapHealth(proxy.status()));
     loop.start();
   }
 
   private static ServingFigures serving(ProxyTap proxy) {
-    if (proxy == null) {
-      return ServingFigures.NONE;
-    }
     ProxyTraffic traffic = proxy.traffic();
     return new ServingFigures(traffic.requests(), traffic.failures(), traffic.time());
   }
@@ -340,18 +368,45 @@ public final class Agent implements AutoCloseable {
         : new Finding.Well(status.state().description());
   }
 
-  private static SwapDriver driver(EngineSettings engine) {
+  private static SwapDriver driver(EngineSettings engine, Engines proxied) {
+    return switch (engine.swap()) {
+      case PUSH -> inPlace(engine);
+      case REPLACE -> blueGreen(engine, proxied);
+      case PULL -> replicas(engine, StorePullDriver::new);
+    };
+  }
+
+  private static SwapDriver inPlace(EngineSettings engine) {
+    return switch (engine.dialect()) {
+      case SGLANG -> replicas(engine, InPlaceDriver::sglang);
+      case VLLM -> replicas(engine, InPlaceDriver::vllm);
+    };
+  }
+
+  private static SwapDriver replicas(
+      EngineSettings engine, BiFunction<URI, SwapSettings, SwapDriver> driver) {
     SwapSettings settings = SwapSettings.defaults().withTimeout(engine.timeout());
     Map<String, SwapDriver> replicas = new LinkedHashMap<>();
-    for (URI url : engine.urls()) {
-      replicas.put(
-          url.toString(),
-          switch (engine.dialect()) {
-            case SGLANG -> InPlaceDriver.sglang(url, settings);
-            case VLLM -> InPlaceDriver.vllm(url, settings);
-          });
-    }
+    engine.urls().forEach(url -> replicas.put(url.toString(), driver.apply(url, settings)));
     return new ReplicasDriver(replicas);
+  }
+
+  private static SwapDriver blueGreen(EngineSettings engine, Engines proxied) {
+    BlueGreen places = engine.blueGreen();
+    BlueGreenDriver driver =
+        new BlueGreenDriver(
+            new BlueGreenSettings(
+                engine.urls().get(0),
+                places.other(),
+                places.start(),
+                places.stop(),
+                places.healthPath(),
+                places.healthTimeout(),
+                places.drainTimeout(),
+                places.commandTimeout()),
+            proxied);
+    driver.adopt();
+    return driver;
   }
 
   private static ProxySettings proxySettings(ModelSettings model) {
