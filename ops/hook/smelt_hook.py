@@ -14,6 +14,11 @@ modules of their own, also gate weight times norm of the experts' outputs and, i
 named, the second moments that Smelt's refit needs. A thread of its own posts the sums every
 interval to `POST {agent}/v1/tap/{name}`; tokens and texts never leave the process.
 
+With `original`, the folder of the full model, it also posts the second moments of the hidden
+activations that the full model's experts would have on the same inputs, whatever weights serve:
+narrowed experts no longer show the neurons that they have lost. A second thread calculates them
+from copies of the sampled passes' inputs; while it is busy, passes are left out.
+
 What can go wrong stays here: an exception in a hook is logged, and after three the hooks come off.
 While the agent is away the sums are kept for `keep` seconds and then dropped; the memory they take
 does not grow, since they are sums.
@@ -26,7 +31,9 @@ those of a softmax over the two chosen. Fused experts report no norms and no mom
 import ctypes
 import json
 import logging
+import mmap
 import os
+import queue
 import random
 import re
 import struct
@@ -75,6 +82,8 @@ def attach(
     sample=0.02,
     moments_file=None,
     moments_bytes=512 << 20,
+    original=None,
+    moments_interval=10.0,
     pad_token_id=None,
 ):
     """Registers the hooks and starts to post.
@@ -84,10 +93,13 @@ def attach(
     SMELT_TOKEN of the environment. interval: seconds between posts. keep: seconds that sums are kept
     while the agent is away. sample: share of the passes whose expert outputs are measured.
     moments_file: where second moments go, *.moments.safetensors, rewritten once a minute.
-    moments_bytes: most memory for them; models that need more get none. pad_token_id: positions with
+    moments_bytes: most memory for them; models that need more get none, and those of `original` are
+    taken of fewer blocks at a time. original: the folder of the full model, as the agent's
+    configuration names it; second moments of its experts are posted every moments_interval seconds.
+    pad_token_id: positions with
     this token are left out; config.pad_token_id by default.
 
-    Raises ValueError where the model has no router that is known.
+    Raises ValueError where the model has no router that is known, or the folder not its experts.
     """
     config = getattr(model, "config", None)
     if name is None:
@@ -100,9 +112,13 @@ def attach(
             "%s.%s" % (block, router) for block in _BLOCKS for router in _ROUTERS))
     if pad_token_id is None:
         pad_token_id = getattr(config, "pad_token_id", None)
+    token = token or os.environ.get("SMELT_TOKEN")
+    moments = None if original is None else _Moments(
+        _Agent(agent, name + "/moments", token), name, _Original(original, blocks), blocks,
+        moments_interval, keep, moments_bytes)
     hook = Hook(
-        _Agent(agent, name, token or os.environ.get("SMELT_TOKEN")), name, blocks,
-        interval, keep, sample, moments_file, moments_bytes, pad_token_id)
+        _Agent(agent, name, token), name, blocks,
+        interval, keep, sample, moments_file, moments_bytes, moments, pad_token_id)
     hook._register(model)
     return hook
 
@@ -110,7 +126,8 @@ def attach(
 class Hook:
     """Registered hooks and the thread that posts; see attach."""
 
-    def __init__(self, agent, name, blocks, interval, keep, sample, moments_file, moments_bytes, pad):
+    def __init__(
+            self, agent, name, blocks, interval, keep, sample, moments_file, moments_bytes, moments, pad):
         self._agent = agent
         self._name = name
         self._blocks = blocks
@@ -119,6 +136,7 @@ class Hook:
         self._sample = sample
         self._moments_file = moments_file
         self._moments_bytes = moments_bytes
+        self._moments = moments
         self._pad = pad
         self._handles = []
         self._lock = threading.Lock()
@@ -147,6 +165,8 @@ class Hook:
         self._closing.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5.0)
+        if self._moments is not None:
+            self._moments.close()
 
     def __enter__(self):
         return self
@@ -173,6 +193,8 @@ class Hook:
                         self._guarded(lambda module, args, block=block, expert=expert:
                                       block.keep_hidden(expert, args))))
         self._thread.start()
+        if self._moments is not None:
+            self._moments.start()
 
     def _guarded(self, callback):
         """A hook that neither changes what the model does nor raises."""
@@ -214,6 +236,8 @@ class Hook:
                 block.add(decision)
                 if self._since is None:
                     self._since = time.monotonic()
+            if self._measuring and self._moments is not None:
+                self._moments.offer(block, inputs, decision)
         if self._measuring:
             block.remember(inputs, decision)
         else:
@@ -464,6 +488,187 @@ class _Block:
                 yield "%s.moments.%d.%s" % (self.name, expert, key), copy
 
 
+class _Original:
+    """The weights of the full model's experts, read where they are needed."""
+
+    def __init__(self, folder, blocks):
+        self._files = {}
+        self._tensors = {}
+        for file in sorted(os.listdir(folder)):
+            if file.endswith(".safetensors"):
+                self._open(os.path.join(folder, file))
+        self._names = {}
+        for block in blocks:
+            self._names[block.name] = next(
+                (pair for pair in _GATED
+                 if all(self._name(block, 0, name) in self._tensors for name in pair)), None)
+            if self._names[block.name] is None:
+                raise ValueError("%s: no gated experts of %s are stored one by one there" % (folder, block.name))
+
+    def width(self, block):
+        return self._tensors[self._name(block, 0, self._names[block.name][0])][2][0]
+
+    def hidden(self, block, expert, inputs):
+        """What would enter the down projection, [tokens, F], float32."""
+        gate, up = (
+            torch.nn.functional.linear(inputs, self._weight(block, expert, name).to(inputs.device).float())
+            for name in self._names[block.name])
+        return torch.nn.functional.silu(gate) * up
+
+    def _name(self, block, expert, name):
+        return "%s.experts.%d.%s.weight" % (block.name, expert, name)
+
+    def _weight(self, block, expert, name):
+        path, kind, shape, begin, end = self._tensors[self._name(block, expert, name)]
+        # A copy: torch wants memory that it may write to.
+        return torch.frombuffer(bytearray(self._files[path][begin:end]), dtype=kind).reshape(shape)
+
+    def _open(self, path):
+        with open(path, "rb") as file:
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        (length,) = struct.unpack("<Q", content[:8])
+        self._files[path] = content
+        for name, info in json.loads(content[8:8 + length]).items():
+            if name != "__metadata__" and info["dtype"] in _STORED:
+                begin, end = (8 + length + at for at in info["data_offsets"])
+                self._tensors[name] = (path, _STORED[info["dtype"]], info["shape"], begin, end)
+
+
+class _Moments:
+    """Second moments of the full model's experts, calculated and posted by a thread of its own.
+
+    As many blocks at a time as fit into the memory that is allowed; after each post the next ones.
+    """
+
+    _MOST_WAITING = 64
+    _MOST_TOKENS = 4096
+    _LARGEST_BODY = 48 << 20
+
+    def __init__(self, agent, name, original, blocks, interval, keep, most_bytes):
+        self._agent = agent
+        self._name = name
+        self._original = original
+        self._blocks = blocks
+        self._interval = interval
+        self._keep = keep
+        self._waiting = queue.Queue(self._MOST_WAITING)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="smelt-moments", daemon=True)
+        size = max(4 * block.experts * original.width(block) ** 2 for block in blocks)
+        self._at_a_time = min(len(blocks), most_bytes // size)
+        if self._at_a_time == 0:
+            _LOG.warning("smelt: moments of one block take %d MB, more than moments_bytes allows; none are kept",
+                         size >> 20)
+        self._first = 0
+        self._sums = {}
+        self._since = None
+
+    def start(self):
+        if self._at_a_time > 0:
+            self._thread.start()
+
+    def close(self):
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5.0)
+
+    def offer(self, block, inputs, decision):
+        """Copies what a block was given, if there is room; never waits."""
+        if self._at_a_time == 0 or not self._wanted(block) or self._waiting.full():
+            return
+        given = inputs[:self._MOST_TOKENS].clone()
+        ids = decision.ids[:self._MOST_TOKENS].clone()
+        gates = (decision.gates[:self._MOST_TOKENS].gather(1, ids)
+                 * decision.tokens[:self._MOST_TOKENS]).float()
+        try:
+            self._waiting.put_nowait((block, given, ids, gates))
+        except queue.Full:
+            pass
+
+    def _wanted(self, block):
+        return (self._blocks.index(block) - self._first) % len(self._blocks) < self._at_a_time
+
+    def _run(self):
+        due = time.monotonic() + self._interval
+        while True:
+            closing = self._closing.is_set()
+            try:
+                wait = max(0.0, min(due - time.monotonic(), 0.2))
+                work = self._waiting.get(timeout=wait) if wait and not closing else self._waiting.get_nowait()
+                with torch.inference_mode():
+                    self._add(*work)
+            except queue.Empty:
+                if closing:
+                    self._post()
+                    return
+            except Exception as failure:  # the model's process must not notice
+                _LOG.warning("smelt: moments were lost: %s", failure)
+            if time.monotonic() >= due:
+                self._post()
+                due = time.monotonic() + self._interval
+
+    def _add(self, block, inputs, ids, gates):
+        if not self._wanted(block):
+            return
+        if block.name not in self._sums:
+            width = self._original.width(block)
+            self._sums[block.name] = {
+                "tokens": torch.zeros(block.experts, dtype=torch.float64),
+                "activations": torch.zeros(block.experts, width, width, device=inputs.device),
+            }
+        self._since = self._since or time.monotonic()
+        sums = self._sums[block.name]
+        with _exactly(inputs.device):
+            for expert in ids.unique().tolist():
+                rows, slots = torch.where(ids == expert)
+                weight = gates[rows, slots].unsqueeze(1)
+                hidden = self._original.hidden(block, expert, inputs[rows].float()) * weight
+                sums["activations"][expert] += hidden.t() @ hidden
+                sums["tokens"][expert] += float((weight > 0).sum())
+
+    def _post(self):
+        """Posts all sums and goes to the next blocks, or keeps them for a while."""
+        if not self._sums:
+            return
+        try:
+            with torch.inference_mode():
+                for block in self._blocks:
+                    while block.name in self._sums:
+                        if self._agent.post(self._body(block)) == _Agent.AWAY and \
+                                time.monotonic() - self._since < self._keep:
+                            return
+                        self._take_posted(block)
+            self._first = (self._first + self._at_a_time) % len(self._blocks)
+        except Exception as failure:
+            _LOG.warning("smelt: moments were lost: %s", failure)
+        self._sums.clear()
+        self._since = None
+
+    def _part(self, block):
+        """The experts of a block that go into one body."""
+        sums = self._sums[block.name]
+        seen = [expert for expert in range(block.experts) if sums["tokens"][expert] > 0]
+        size = 4 * sums["activations"].shape[1] ** 2
+        return seen[:max(1, self._LARGEST_BODY // size)]
+
+    def _body(self, block):
+        sums = self._sums[block.name]
+        part = self._part(block)
+        tokens = torch.zeros(block.experts, dtype=torch.float64)
+        tokens[part] = sums["tokens"][part]
+        tensors = [(block.name + ".moments.tokens", tokens)]
+        tensors += [
+            ("%s.moments.%d.activations" % (block.name, expert), sums["activations"][expert].cpu())
+            for expert in part]
+        return _safetensors(tensors, {"model": self._name})
+
+    def _take_posted(self, block):
+        sums = self._sums[block.name]
+        sums["tokens"][self._part(block)] = 0.0
+        if not (sums["tokens"] > 0).any():
+            del self._sums[block.name]
+
+
 class _Agent:
     """The agent's tap."""
 
@@ -607,6 +812,8 @@ def _zeros(experts, values):
     return torch.zeros(experts, size, size, dtype=torch.float32, device=values.device)
 
 
+_GATED = (("w1", "w3"), ("gate_proj", "up_proj"))
+_STORED = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _TYPES = {torch.int64: "I64", torch.float32: "F32", torch.float64: "F64"}
 _WHOLE = ("tokens", "counts", "co_activation")
 

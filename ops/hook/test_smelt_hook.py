@@ -1,5 +1,6 @@
 """Runs with Debian's python3-torch alone: /usr/bin/python3 -m unittest discover ops/hook"""
 
+import copy
 import http.server
 import json
 import logging
@@ -229,6 +230,113 @@ class HookTest(unittest.TestCase):
             torch.testing.assert_close((g * inputs).t() @ (g * inputs), tensors[block + "%d.inputs" % e])
             torch.testing.assert_close((g * hidden).t() @ (g * hidden), tensors[block + "%d.activations" % e])
 
+    def original(self, model, folder):
+        """A folder with the experts of a model as a checkpoint has them, in two shards."""
+        experts = {
+            "layers.%d.block_sparse_moe.experts.%d.%s.weight" % (layer, expert, name): getattr(module, name).weight
+            for layer in range(len(model.layers))
+            for expert, module in enumerate(model.layers[layer].block_sparse_moe.experts)
+            for name in ("w1", "w2", "w3")}
+        names = sorted(experts)
+        for shard, part in enumerate((names[:20], names[20:])):
+            with open(os.path.join(folder, "model-%d.safetensors" % shard), "wb") as file:
+                file.write(smelt_hook._safetensors([(name, experts[name].detach()) for name in part], {}))
+        return folder
+
+    def moments(self):
+        posts = [post for post in self.server.posts if post[0] == "/v1/tap/tiny/moments"]
+        return [tensors for _, _, (_, tensors) in posts]
+
+    def expected_moments(self, model, seen):
+        inputs, logits = seen
+        weights, ids = torch.topk(torch.softmax(logits, -1), K)
+        gates = torch.zeros(len(inputs), E).scatter_(1, ids, weights / weights.sum(-1, keepdim=True))
+        for e in range(E):
+            expert = model.layers[0].block_sparse_moe.experts[e]
+            hidden = torch.nn.functional.silu(expert.w1(inputs)) * expert.w3(inputs) * gates[:, e, None]
+            yield float((gates[:, e] > 0).sum()), hidden.t() @ hidden
+
+    def test_should_post_moments_of_the_original_experts_whatever_serves(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock, layers=1)
+        served = copy.deepcopy(model)
+        for expert in served.layers[0].block_sparse_moe.experts:
+            torch.nn.init.zeros_(expert.w1.weight)
+        seen = []
+        served.layers[0].block_sparse_moe.gate.register_forward_hook(lambda m, a, o: seen.append((a[0], o)))
+        with tempfile.TemporaryDirectory() as folder:
+            with self.attach(served, sample=1.0, original=self.original(model, folder)):
+                served(self.ids)
+        (tensors,) = self.moments()
+        block = "layers.0.block_sparse_moe.moments."
+        for e, (tokens, activations) in enumerate(self.expected_moments(model, seen[0])):
+            self.assertEqual(tokens, tensors[block + "tokens"][e].item())
+            if tokens:
+                torch.testing.assert_close(activations, tensors[block + "%d.activations" % e])
+
+    def test_should_post_moments_in_parts_that_are_not_too_large(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock, layers=1)
+        with tempfile.TemporaryDirectory() as folder:
+            hook = self.attach(model, sample=1.0, original=self.original(model, folder))
+            hook._moments._LARGEST_BODY = 2 * 4 * F * F
+            model(torch.randint(1, 16, (8, 40)))
+            hook.close()
+        tokens = [tensors["layers.0.block_sparse_moe.moments.tokens"] for tensors in self.moments()]
+        self.assertEqual([2, 2, 2], [int((part > 0).sum()) for part in tokens])
+        self.assertEqual(640, sum(tokens).sum())
+
+    def test_should_take_moments_of_the_blocks_in_turn_where_memory_is_short(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock)
+        with tempfile.TemporaryDirectory() as folder:
+            hook = self.attach(
+                model, sample=1.0, original=self.original(model, folder), moments_bytes=4 * E * F * F,
+                moments_interval=0.01)
+            deadline = time.monotonic() + 30
+            while len(self.names()) < 2 and time.monotonic() < deadline:
+                model(self.ids)
+                threading.Event().wait(0.01)
+            hook.close()
+        self.assertEqual(2, len(self.names()))
+        self.assertTrue(all(len(self.tokens_of(tensors)) == 1 for tensors in self.moments()))
+
+    def names(self):
+        return {name for tensors in self.moments() for name in self.tokens_of(tensors)}
+
+    @staticmethod
+    def tokens_of(tensors):
+        return [name for name in tensors if name.endswith(".moments.tokens")]
+
+    def test_should_serve_on_while_nobody_takes_moments(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock)
+        self.server.shutdown()
+        self.server.server_close()
+        with tempfile.TemporaryDirectory() as folder:
+            hook = smelt_hook.attach(
+                model, self.url, "tiny", interval=0.01, moments_interval=0.01, keep=0, sample=1.0,
+                original=self.original(model, folder))
+            plain = model(self.ids)
+            for _ in range(50):
+                torch.testing.assert_close(plain, model(self.ids))
+            self.assertEqual(0, hook._failures)
+            hook.close()
+        self.assertFalse(hook._moments._thread.is_alive())
+
+    def test_should_leave_passes_out_while_moments_are_calculated(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock)
+        with tempfile.TemporaryDirectory() as folder:
+            moments = self.attach(model, sample=0.0, original=self.original(model, folder))._moments
+            moments.close()
+            decision = types.SimpleNamespace(
+                ids=torch.zeros(3, K, dtype=torch.int64), gates=torch.ones(3, E), tokens=torch.ones(3, 1))
+            for _ in range(1000):
+                moments.offer(moments._blocks[0], torch.ones(3, D), decision)
+            self.assertEqual(moments._MOST_WAITING, moments._waiting.qsize())
+
+    def test_should_refuse_a_folder_without_the_experts(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock)
+        with tempfile.TemporaryDirectory() as folder:
+            with self.assertRaisesRegex(ValueError, "no gated experts of layers.0.block_sparse_moe"):
+                self.attach(model, original=folder)
+
     def test_should_keep_no_moments_that_do_not_fit(self):
         model = Model("mixtral", "block_sparse_moe", SparseBlock)
         with tempfile.TemporaryDirectory() as folder:
@@ -355,10 +463,12 @@ class HookTest(unittest.TestCase):
         if not url:
             self.skipTest("SMELT_TEST_AGENT names no agent")
         model = Model("mixtral", "block_sparse_moe", SparseBlock)
-        hook = smelt_hook.attach(model, url, "tiny", interval=60, sample=1.0)
-        model(self.ids)
-        self.assertTrue(hook._post())
-        hook.close()
+        with tempfile.TemporaryDirectory() as folder:
+            hook = smelt_hook.attach(
+                model, url, "tiny", interval=60, sample=1.0, original=self.original(model, folder))
+            model(self.ids)
+            self.assertTrue(hook._post())
+            hook.close()
 
 
 if __name__ == "__main__":

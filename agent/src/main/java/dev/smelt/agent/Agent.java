@@ -18,6 +18,7 @@ import dev.smelt.agent.control.LoopState;
 import dev.smelt.agent.control.ModelControl;
 import dev.smelt.agent.control.ModelLoop;
 import dev.smelt.agent.control.ServingFigures;
+import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.agent.swap.BlueGreenDriver;
 import dev.smelt.agent.swap.BlueGreenSettings;
 import dev.smelt.agent.swap.InPlaceDriver;
@@ -307,12 +308,22 @@ public final class Agent implements AutoCloseable {
             checkpoint,
             model.engine().format(),
             folder.resolve("served"));
+    LiveMoments moments =
+        LiveMoments.open(
+            folder.resolve("moments"),
+            model.name(),
+            checkpoint.blocks(),
+            config.streams().halfLife(),
+            clock);
+    metrics.moments(model.name(), () -> moments.tokens(LiveMoments.Span.ALL));
+    ingest.takeMoments(model.name(), moments);
     ModelLoop loop =
         new ModelLoop(
             model,
             checkpoint,
             store,
             traffic.of(model.name()),
+            moments,
             activator,
             () -> serving(proxy),
             folder,

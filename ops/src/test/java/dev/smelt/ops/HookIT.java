@@ -1,6 +1,7 @@
 package dev.smelt.ops;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.smelt.agent.api.AgentApi;
@@ -8,10 +9,15 @@ import dev.smelt.agent.api.HealthChecks;
 import dev.smelt.agent.api.LiveEvents;
 import dev.smelt.agent.api.Metrics;
 import dev.smelt.agent.config.ApiSettings;
+import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.agent.tap.Combiner;
 import dev.smelt.agent.tap.CombinerSettings;
 import dev.smelt.agent.tap.IngestTap;
 import dev.smelt.agent.tap.TappedModel;
+import dev.smelt.store.checkpoint.Activation;
+import dev.smelt.store.checkpoint.Architecture;
+import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.checkpoint.Role;
 import dev.smelt.streams.usage.Usage;
 import dev.smelt.streams.usage.UsageRecord;
 import io.vertx.core.Vertx;
@@ -19,16 +25,21 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The engine-side hook, tested in its own language and against the agent's route. */
 class HookIT {
+
+  @TempDir Path folder;
 
   private static final String PYTHON = "/usr/bin/python3";
   private static final long LIMIT_SECONDS = 300;
@@ -56,9 +67,18 @@ class HookIT {
     Combiner combiner =
         new Combiner(model, CombinerSettings.defaults(), "engine", Clock.systemUTC(), records::add);
     HealthChecks health = new HealthChecks();
+    LiveMoments moments;
     try (Metrics metrics = new Metrics(health, Clock.systemUTC());
         IngestTap tap = new IngestTap(vertx, metrics.registry())) {
       tap.take(model, combiner, () -> "");
+      moments =
+          LiveMoments.open(
+              folder,
+              "tiny",
+              List.of(moeBlock(0), moeBlock(1)),
+              Duration.ofDays(1),
+              Clock.systemUTC());
+      tap.takeMoments("tiny", moments);
       AgentApi api =
           new AgentApi(
               vertx,
@@ -90,6 +110,24 @@ class HookIT {
     assertThat(usage.gateMass()).isPresent();
     assertThat(usage.logitGram()).isPresent();
     assertThat(usage.outputNorm()).isPresent();
+    assertThat(moments.tokens(LiveMoments.Span.ALL)).isCloseTo(15, within(0.1));
+  }
+
+  private static MoeBlock moeBlock(int layer) {
+    String name = block(layer).name();
+    return new MoeBlock(
+        name,
+        layer,
+        6,
+        2,
+        8,
+        12,
+        Activation.SILU,
+        Architecture.Scoring.TOP_K_THEN_SOFTMAX,
+        true,
+        Set.of(Role.GATE, Role.UP, Role.DOWN),
+        name + ".gate.weight",
+        List.of());
   }
 
   private static TappedModel.Block block(int layer) {

@@ -196,6 +196,15 @@ public final class Metrics implements AutoCloseable {
         held -> held.get().doubleValue());
   }
 
+  /** Publishes of how many tokens there are second moments, read at each scrape. */
+  public void moments(String model, Supplier<Number> tokens) {
+    gauge(
+        SmeltMeter.MOMENTS_TOKENS,
+        Tags.of("model", model),
+        tokens,
+        held -> held.get().doubleValue());
+  }
+
   /** Publishes how far the stream is behind, read at each scrape. */
   public void kafkaLag(Supplier<Number> records) {
     gauge(SmeltMeter.KAFKA_LAG, Tags.empty(), records, held -> held.get().doubleValue());

@@ -106,6 +106,15 @@ public enum SmeltMeter {
       "smelt_ingest_tokens",
       Form.COUNTER,
       "Tokens whose routing engine-side hooks and replays have posted"),
+  INGEST_MOMENTS_TOKENS(
+      "smelt_ingest_moments_tokens",
+      Form.COUNTER,
+      "Tokens whose second moments engine-side hooks have posted"),
+  MOMENTS_TOKENS(
+      "smelt_moments_tokens",
+      Form.GAUGE,
+      "Decayed tokens that the second moments rest on, of the block with the fewest",
+      "model"),
   USAGE_RECORDS("smelt_usage_records", Form.COUNTER, "Usage records sent to Kafka"),
   USAGE_RECORDS_DROPPED(
       "smelt_usage_records_dropped", Form.COUNTER, "Usage records that were not sent", "reason");

@@ -48,7 +48,7 @@ record ActivationFit(Matrix cross, Matrix moment) {
     return new ActivationFit(cross, moment);
   }
 
-  private static float addRidge(Matrix moment, long tokens) {
+  private static float addRidge(Matrix moment, double tokens) {
     int width = moment.rows();
     double trace = 0;
     for (int i = 0; i < width; i++) {

@@ -165,7 +165,14 @@ public record WhitenedFactoring(Function<MoeBlock, BlockMoments> moments, long b
   }
 
   private static Matrix input(Role role, ExpertMoments sum) {
-    return role == Role.DOWN ? sum.activations() : sum.inputs();
+    return role == Role.DOWN
+        ? sum.activations()
+        : sum.inputs()
+            .orElseThrow(
+                () ->
+                    new CompressionException(
+                        "whitening needs second moments of the experts' inputs, which these moments"
+                            + " lack; record them with smelt trace --moments"));
   }
 
   private static double energy(float[] values) {

@@ -26,18 +26,22 @@ final class Detector {
   private final PolicySettings settings;
   private final LoopRecord record;
   private final Serving serving;
+  private final MomentsSupply moments;
   private final ShapeMemory memory;
   private final Schedule schedule;
   private final Clock clock;
   private Map<String, Profile> beforeBreach = Map.of();
+  private boolean breaching;
 
   /**
    * @param blocks the MoE blocks of the model
+   * @param moments told when the traffic begins to change
    * @param store where earlier snapshots are looked for
    */
   Detector(
       List<MoeBlock> blocks,
       Traffic traffic,
+      MomentsSupply moments,
       SnapshotStore store,
       PolicySettings settings,
       LoopRecord record,
@@ -45,6 +49,7 @@ final class Detector {
       Clock clock) {
     this.blocks = blocks;
     this.traffic = traffic;
+    this.moments = moments;
     this.settings = settings;
     this.record = record;
     this.serving = serving;
@@ -85,9 +90,13 @@ final class Detector {
    */
   Seen look() {
     Map<String, Profile> profiles = traffic.profiles();
-    if (breachedWindows() == 0) {
+    boolean breached = breachedWindows() > 0;
+    if (!breached) {
       beforeBreach = profiles;
+    } else if (!breaching) {
+      moments.turn();
     }
+    breaching = breached;
     return seen(profiles);
   }
 
@@ -141,18 +150,26 @@ final class Detector {
   }
 
   /**
+   * What a re-merge is made from.
+   *
+   * @param profiles of each block
+   * @param sinceShift whether they are of the traffic since it began to change alone
+   */
+  record Basis(Map<String, Profile> profiles, boolean sinceShift) {}
+
+  /**
    * What a re-merge after drift is made from: after a sudden shift the profile still mixes old and
    * new traffic, and the traffic since the shift is the better guide if there is enough of it.
    */
-  Map<String, Profile> sinceShift(Seen seen) {
+  Basis sinceShift(Seen seen) {
     Shape profile = Shape.of(seen.profiles());
     Shape reference = Shape.of(serving.reference());
     boolean sudden =
         reference.covers(profile)
             && Shape.of(seen.recent()).distance(profile) > profile.distance(reference);
     return sudden && tokens(seen.recent()) >= settings.minimumTokens()
-        ? seen.recent()
-        : seen.profiles();
+        ? new Basis(seen.recent(), true)
+        : new Basis(seen.profiles(), false);
   }
 
   /** The earlier snapshot that suits the recent traffic better than the active one. */

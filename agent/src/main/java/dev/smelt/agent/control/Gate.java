@@ -1,11 +1,13 @@
 package dev.smelt.agent.control;
 
+import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.config.GateSettings;
 import dev.smelt.agent.inference.Evaluation;
 import dev.smelt.agent.inference.Evaluation.Score;
 import dev.smelt.agent.inference.ForwardObserver;
 import dev.smelt.agent.inference.MoeModel;
 import dev.smelt.agent.inference.Routing;
+import dev.smelt.agent.statistics.BlockMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.TensorSource;
@@ -19,11 +21,15 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The check that a candidate must pass before activation: bits per byte on held-out texts, weighed
  * by how much of the live profile each text explains ({@link TextWeights}).
+ *
+ * <p>Where second moments of the live traffic are known, what the experts lose of their outputs on
+ * it is a second figure, which needs no text ({@link OutputLoss}); without texts it decides.
  *
  * <p>The full model is scored once; what that shows of its routing on each text is what the profile
  * is compared with. Not safe for concurrent use.
@@ -41,23 +47,32 @@ final class Gate {
    *
    * @param passed whether the candidate may serve
    * @param reason in words, with the figures
-   * @param figures by name: {@code full}, {@code candidate}, {@code active} where one serves, and
-   *     {@code weights} by text; bits per byte
+   * @param figures by name: bits per byte {@code full}, {@code candidate}, {@code active} where one
+   *     serves, and {@code weights} by text; {@code outputLoss} and {@code activeOutputLoss},
+   *     shares of the experts' output energy on live traffic, where they can be told
    */
   record Verdict(boolean passed, String reason, Map<String, Object> figures) {
 
-    /** Of the candidate; the same for all where no text is scored. */
-    double bitsPerByte() {
-      return (double) figures.getOrDefault("candidate", 0.0);
+    /**
+     * How much the candidate loses, to compare candidates of one re-merge by: in bits per byte, or
+     * in output energy where no text is scored.
+     */
+    double loss() {
+      return (double) figures.getOrDefault("candidate", figures.getOrDefault(OUTPUT_LOSS, 0.0));
     }
   }
 
+  private static final String OUTPUT_LOSS = "outputLoss";
+  private static final String ACTIVE_OUTPUT_LOSS = "activeOutputLoss";
+
   private final Checkpoint checkpoint;
+  private final OutputLoss outputLoss;
   private final GateSettings settings;
   private @Nullable List<Reference> references;
 
   Gate(Checkpoint checkpoint, GateSettings settings) {
     this.checkpoint = checkpoint;
+    this.outputLoss = new OutputLoss(Compute.cpu(), checkpoint);
     this.settings = settings;
   }
 
@@ -68,23 +83,60 @@ final class Gate {
    * @param active the experts that serve now; empty while the full model serves
    * @param profile per MoE block, in layer order, the activation frequency [experts] of the live
    *     traffic
-   * @param minimumGain the least bits per byte that it must gain over the active experts
+   * @param moments of the live traffic, where they are known
+   * @param minimumGain the least bits per byte that it must gain over the active experts; minus
+   *     infinity where it need not be as good
    * @throws IOException when a text cannot be read
    */
   Verdict judge(
       TensorSource candidate,
       Optional<TensorSource> active,
       List<double[]> profile,
+      Optional<Function<MoeBlock, BlockMoments>> moments,
       double minimumGain)
       throws IOException {
-    if (settings.texts().isEmpty()) {
-      return new Verdict(true, "no held-out text is configured (gate.texts)", Map.of());
+    Map<String, Object> figures = new LinkedHashMap<>();
+    if (moments.isPresent()) {
+      outputLoss.of(candidate, moments.get()).ifPresent(loss -> figures.put(OUTPUT_LOSS, loss));
+      active.ifPresent(
+          serving ->
+              outputLoss
+                  .of(serving, moments.get())
+                  .ifPresent(loss -> figures.put(ACTIVE_OUTPUT_LOSS, loss)));
     }
+    return settings.texts().isEmpty()
+        ? withoutText(figures, minimumGain)
+        : onText(candidate, active, profile, figures, minimumGain);
+  }
+
+  private static Verdict withoutText(Map<String, Object> figures, double minimumGain) {
+    String none = "no held-out text is configured (gate.texts)";
+    if (!figures.containsKey(OUTPUT_LOSS)) {
+      return new Verdict(true, none, figures);
+    }
+    double loss = (double) figures.get(OUTPUT_LOSS);
+    double ofActive = (double) figures.getOrDefault(ACTIVE_OUTPUT_LOSS, Double.POSITIVE_INFINITY);
+    boolean passed = loss <= ofActive || minimumGain == Double.NEGATIVE_INFINITY;
+    return new Verdict(
+        passed,
+        format("%s; the experts lose %.1f%% of their outputs on live traffic", none, 100 * loss)
+            + (ofActive == Double.POSITIVE_INFINITY
+                ? ""
+                : format(", the active snapshot's %.1f%%", 100 * ofActive)),
+        figures);
+  }
+
+  private Verdict onText(
+      TensorSource candidate,
+      Optional<TensorSource> active,
+      List<double[]> profile,
+      Map<String, Object> figures,
+      double minimumGain)
+      throws IOException {
     List<Reference> scored = references();
     double[] weights =
         significant(
             TextWeights.estimate(profile, scored.stream().map(Reference::frequency).toList()));
-    Map<String, Object> figures = new LinkedHashMap<>();
     Map<String, Object> byText = new LinkedHashMap<>();
     double full = 0;
     for (int text = 0; text < weights.length; text++) {

@@ -1,10 +1,12 @@
 package dev.smelt.agent.control;
 
 import dev.smelt.agent.config.ModelSettings;
+import dev.smelt.agent.control.Detector.Basis;
 import dev.smelt.agent.control.Detector.Seen;
 import dev.smelt.agent.control.Journal.Entry;
 import dev.smelt.agent.control.Journal.Kind;
 import dev.smelt.agent.control.StateFile.OwnActivation;
+import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.snapshot.Manifest;
@@ -56,6 +58,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   private final Interruption interruption = new Interruption();
   private final LoopRecord record;
   private final Serving serving;
+  private final MomentsSupply moments;
   private final Detector detector;
   private final Remerger remerger;
   private final long fullExpertBytes;
@@ -65,6 +68,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
 
   /**
    * @param checkpoint the full model, open as long as the loop
+   * @param live where second moments of the traffic come to
    * @param figures how the engine has served so far
    * @param folder where the loop keeps its state and its journal
    * @param changed called after each change of {@link #status}, on the loop's thread
@@ -75,6 +79,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       Checkpoint checkpoint,
       SnapshotStore store,
       Traffic traffic,
+      LiveMoments live,
       Activator activator,
       Supplier<ServingFigures> figures,
       Path folder,
@@ -100,15 +105,24 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
             canary,
             record,
             clock);
+    this.moments = new MomentsSupply(live, settings.compression(), traffic.halfLife(), clock);
     this.detector =
         new Detector(
-            checkpoint.blocks(), traffic, store, settings.policy(), record, serving, clock);
+            checkpoint.blocks(),
+            traffic,
+            moments,
+            store,
+            settings.policy(),
+            record,
+            serving,
+            clock);
     this.remerger =
         new Remerger(
             settings,
             checkpoint,
             store,
             alignments,
+            moments,
             detector,
             serving,
             record,
@@ -201,7 +215,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
             record.state() instanceof LoopState.Observing observing
                 ? remerger.remerge(
                     observing.plan(clock.instant(), Trigger.HAND, request.why()),
-                    detector.profiles())
+                    new Basis(detector.profiles(), false))
                 : refused("only while observing"));
   }
 
@@ -345,7 +359,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       decision = "waiting for the stream: " + starting.getMessage();
       return;
     }
-    Decision next = Policy.decide(detector.evidence(seen), settings.policy());
+    Decision next = moments.orWait(Policy.decide(detector.evidence(seen), settings.policy()));
     decision = next.reason();
     Instant now = clock.instant();
     if (next instanceof Decision.Remerge wanted) {
@@ -364,7 +378,9 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
           record.write(Kind.DECISION, "re-merges: " + wanted.reason(), Map.of());
           remerger.remerge(
               observing.plan(now, wanted.trigger(), wanted.reason()),
-              wanted.trigger() == Trigger.DRIFT ? detector.sinceShift(seen) : seen.profiles());
+              wanted.trigger() == Trigger.DRIFT
+                  ? detector.sinceShift(seen)
+                  : new Basis(seen.profiles(), false));
         }
       }
     } else if (next instanceof Decision.Recall wanted) {

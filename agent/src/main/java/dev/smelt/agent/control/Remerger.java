@@ -2,14 +2,21 @@ package dev.smelt.agent.control;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.smelt.agent.compress.CompressionException;
+import dev.smelt.agent.compress.Recipe;
 import dev.smelt.agent.config.ModelSettings;
+import dev.smelt.agent.control.Detector.Basis;
 import dev.smelt.agent.control.Detector.Seen;
 import dev.smelt.agent.control.Journal.Kind;
 import dev.smelt.agent.control.LoopStatus.Progress;
 import dev.smelt.agent.control.ModelControl.Outcome;
 import dev.smelt.agent.merge.AlignmentCache;
 import dev.smelt.agent.plan.PlanException;
+import dev.smelt.agent.plan.Strategy;
+import dev.smelt.agent.statistics.BlockMoments;
+import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.snapshot.Manifest;
 import dev.smelt.store.snapshot.ManifestDraft;
 import dev.smelt.store.snapshot.Publication;
@@ -24,7 +31,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.function.Function;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Makes candidates from traffic, or finds an earlier snapshot again, and lets the best that passes
@@ -36,10 +46,18 @@ import java.util.stream.Collectors;
  */
 final class Remerger {
 
+  /** The strategy where those that are set need moments and there are none. */
+  private static final String WITHOUT_MOMENTS = Strategy.M_SMOE.toString();
+
+  /** A candidate that takes less than this of the active one's memory need not be better. */
+  private static final double SMALLER = 0.95;
+
   private final ModelSettings settings;
   private final Checkpoint checkpoint;
   private final SnapshotStore store;
   private final List<Smelter> smelters;
+  private final List<Smelter> withoutMoments;
+  private final MomentsSupply moments;
   private final Gate gate;
   private final Detector detector;
   private final Serving serving;
@@ -51,12 +69,14 @@ final class Remerger {
   /**
    * @param checkpoint the full model
    * @param alignments of it
+   * @param moments of its traffic
    */
   Remerger(
       ModelSettings settings,
       Checkpoint checkpoint,
       SnapshotStore store,
       AlignmentCache alignments,
+      MomentsSupply moments,
       Detector detector,
       Serving serving,
       LoopRecord record,
@@ -65,19 +85,37 @@ final class Remerger {
     this.settings = settings;
     this.checkpoint = checkpoint;
     this.store = store;
-    this.smelters =
-        settings.compression().strategies().stream()
-            .map(
-                strategy ->
-                    new Smelter(
-                        checkpoint, settings.compression(), strategy, alignments, store::holds))
-            .toList();
+    this.smelters = smelters(settings.compression().strategies(), alignments);
+    this.withoutMoments = smelters(List.of(WITHOUT_MOMENTS), alignments);
+    this.moments = moments;
     this.gate = new Gate(checkpoint, settings.gate());
     this.detector = detector;
     this.serving = serving;
     this.record = record;
     this.interruption = interruption;
     this.clock = clock;
+  }
+
+  private List<Smelter> smelters(List<String> strategies, AlignmentCache alignments) {
+    List<Double> shares = settings.compression().memory();
+    List<OptionalDouble> memory =
+        shares.isEmpty()
+            ? List.of(OptionalDouble.empty())
+            : shares.stream().map(OptionalDouble::of).toList();
+    return strategies.stream()
+        .flatMap(
+            strategy ->
+                memory.stream()
+                    .map(
+                        share ->
+                            new Smelter(
+                                checkpoint,
+                                settings.compression(),
+                                strategy,
+                                share,
+                                alignments,
+                                store::holds)))
+        .toList();
   }
 
   /** Of the work in hand. */
@@ -98,7 +136,11 @@ final class Remerger {
         progress = Optional.of(new Progress("scoring " + snapshot, 0, 1));
         verdict =
             gate.judge(
-                store.tensors(earlier), serving.activeTensors(), frequencies(seen.recent()), 0);
+                store.tensors(earlier),
+                serving.activeTensors(),
+                frequencies(seen.recent()),
+                Optional.empty(),
+                0);
       } finally {
         interruption.forbid();
         progress = Optional.empty();
@@ -124,16 +166,19 @@ final class Remerger {
   }
 
   /** Makes candidates for the traffic and lets the best that passes the gate serve. */
-  Outcome remerge(LoopState.Planning planning, Map<String, Profile> profiles) {
+  Outcome remerge(LoopState.Planning planning, Basis basis) {
+    Map<String, Profile> profiles = basis.profiles();
     record.save(record.content().withRemerge(clock.instant()));
     record.enter(planning);
     LoopState abandonedTo = planning.abandon(clock.instant());
     Manifest candidate;
+    Optional<LiveMoments.Frozen> frozen = Optional.empty();
     try {
+      frozen = moments.freeze(basis.sinceShift());
       interruption.allow();
       try {
         Manifest before = serving.active().orElseThrow();
-        List<Attempt> attempts = attempts(profiles, before);
+        List<Attempt> attempts = attempts(profiles, frozen.map(all -> all), before);
         if (attempts.isEmpty()) {
           interruption.forbid();
           return nothingChanged(planning, profiles);
@@ -143,19 +188,22 @@ final class Remerger {
           attempt
               .smelter()
               .compress(
-                  attempt.reuse(),
+                  attempt.planned(),
                   before,
                   attempt.publication(),
                   (block, done, all) ->
                       progress =
-                          Optional.of(new Progress("merging by " + attempt.strategy(), done, all)));
+                          Optional.of(new Progress("merging by " + attempt.name(), done, all)));
         }
         LoopState.Gating gating = record.enter(compressing.gate(clock.instant()));
-        Map<Attempt, Gate.Verdict> verdicts = judge(attempts, profiles);
+        Map<Attempt, Gate.Verdict> verdicts =
+            judge(attempts, before, profiles, frozen.map(all -> all));
         Optional<Attempt> best =
             attempts.stream()
                 .filter(attempt -> verdicts.get(attempt).passed())
-                .min(Comparator.comparingDouble(attempt -> verdicts.get(attempt).bitsPerByte()));
+                .min(
+                    Comparator.comparingDouble((Attempt attempt) -> attempt.smelter().memory())
+                        .thenComparingDouble(attempt -> verdicts.get(attempt).loss()));
         if (best.isEmpty()) {
           serving.turnDown(profiles);
           record.enter(gating.refuse(clock.instant()));
@@ -174,6 +222,7 @@ final class Remerger {
       } finally {
         interruption.forbid();
         progress = Optional.empty();
+        frozen.ifPresent(LiveMoments.Frozen::close);
       }
     } catch (IOException | RuntimeException e) {
       if (interruption.asked()) {
@@ -186,48 +235,79 @@ final class Remerger {
     return serving.moveTo(candidate.id(), planning.trigger() + ": " + planning.reason());
   }
 
-  /** One strategy's candidate in the making. */
-  private record Attempt(Smelter smelter, Reuse reuse, Publication publication) {
-    String strategy() {
-      return smelter.strategy();
+  /** A candidate in the making. */
+  private record Attempt(Smelter smelter, Smelter.Planned planned, Publication publication) {
+    String name() {
+      return smelter.name();
+    }
+
+    Reuse reuse() {
+      return planned.reuse();
     }
   }
 
   /** What each strategy would make of the traffic; those that would change nothing are left out. */
-  private List<Attempt> attempts(Map<String, Profile> profiles, Manifest before) {
+  private List<Attempt> attempts(
+      Map<String, Profile> profiles,
+      Optional<Function<MoeBlock, BlockMoments>> known,
+      Manifest before) {
     List<Attempt> attempts = new ArrayList<>();
-    List<PlanException> lacking = new ArrayList<>();
-    for (Smelter smelter : smelters) {
+    List<RuntimeException> lacking = new ArrayList<>();
+    List<Smelter> able = able(known.isPresent());
+    for (Smelter smelter : able) {
       try {
-        Reuse reuse = smelter.plan(profiles, before);
-        if (!reuse.everything()) {
-          attempts.add(new Attempt(smelter, reuse, store.begin(settings.name())));
+        Smelter.Planned planned = smelter.plan(profiles, known, before);
+        if (!planned.reuse().everything()) {
+          attempts.add(new Attempt(smelter, planned, store.begin(settings.name())));
         }
-      } catch (PlanException e) {
+      } catch (PlanException | CompressionException e) {
         lacking.add(e);
-        record.write(
-            Kind.DECISION, smelter.strategy() + " is not tried: " + e.getMessage(), Map.of());
+        notTried(smelter, e.getMessage());
       }
     }
-    if (lacking.size() == smelters.size()) {
+    if (lacking.size() == able.size()) {
       throw lacking.get(0);
     }
     return attempts;
   }
 
-  private Map<Attempt, Gate.Verdict> judge(List<Attempt> attempts, Map<String, Profile> profiles)
+  /** What can be tried, with or without moments. */
+  private List<Smelter> able(boolean momentsKnown) {
+    if (momentsKnown) {
+      return smelters;
+    }
+    smelters.stream()
+        .filter(Smelter::needsMoments)
+        .forEach(smelter -> notTried(smelter, moments.lacking()));
+    List<Smelter> able = smelters.stream().filter(smelter -> !smelter.needsMoments()).toList();
+    if (able.isEmpty()) {
+      record.write(Kind.DECISION, WITHOUT_MOMENTS + " is tried in its place", Map.of());
+      return withoutMoments;
+    }
+    return able;
+  }
+
+  private void notTried(Smelter smelter, @Nullable String why) {
+    record.write(Kind.DECISION, smelter.name() + " is not tried: " + why, Map.of());
+  }
+
+  private Map<Attempt, Gate.Verdict> judge(
+      List<Attempt> attempts,
+      Manifest before,
+      Map<String, Profile> profiles,
+      Optional<Function<MoeBlock, BlockMoments>> known)
       throws IOException {
     Map<Attempt, Gate.Verdict> verdicts = new LinkedHashMap<>();
     for (Attempt attempt : attempts) {
       progress =
-          Optional.of(
-              new Progress("scoring " + attempt.strategy(), verdicts.size(), attempts.size()));
+          Optional.of(new Progress("scoring " + attempt.name(), verdicts.size(), attempts.size()));
       Gate.Verdict verdict =
           gate.judge(
               attempt.publication().tensors(),
               serving.activeTensors(),
               frequencies(profiles),
-              settings.gate().minimumGain());
+              known,
+              leastGain(attempt, before));
       verdicts.put(attempt, verdict);
       record.write(
           Kind.GATE,
@@ -235,13 +315,22 @@ final class Remerger {
               Locale.ROOT,
               "%s: %s: %s; %d of %d groups are kept from the active snapshot",
               verdict.passed() ? "passed" : "refused",
-              attempt.strategy(),
+              attempt.name(),
               verdict.reason(),
               attempt.reuse().keptGroups(),
               attempt.reuse().plan().groups()),
           verdict.figures());
     }
     return verdicts;
+  }
+
+  /** What saves memory may lose, up to the gate's maximum against the full model. */
+  private double leastGain(Attempt attempt, Manifest before) {
+    boolean smaller =
+        !before.fullModel()
+            && attempt.smelter().memory() * Recipe.expertBytes(checkpoint)
+                < SMALLER * before.bytes();
+    return smaller ? Double.NEGATIVE_INFINITY : settings.gate().minimumGain();
   }
 
   private Outcome nothingChanged(LoopState.Planning planning, Map<String, Profile> profiles) {
@@ -278,7 +367,7 @@ final class Remerger {
       verdicts.forEach(
           (attempt, verdict) ->
               tried
-                  .putObject(attempt.strategy())
+                  .putObject(attempt.name())
                   .put("passed", verdict.passed())
                   .setAll(json.<ObjectNode>valueToTree(verdict.figures())));
     }
@@ -286,7 +375,7 @@ final class Remerger {
         serving.active().map(Manifest::id),
         Serving.SELF,
         trigger.name().toLowerCase(Locale.ROOT),
-        best.strategy(),
+        best.smelter().strategy(),
         checkpoint.digest(),
         best.smelter().toJson(best.reuse().plan()),
         figures,

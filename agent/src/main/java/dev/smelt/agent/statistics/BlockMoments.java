@@ -1,7 +1,10 @@
 package dev.smelt.agent.statistics;
 
+import dev.smelt.store.checkpoint.MoeBlock;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
 
 /**
  * The second moments of a block's experts. Additive: moments of parts of the traffic add up to
@@ -30,5 +33,33 @@ public record BlockMoments(String block, List<ExpertMoments> experts) {
       sums.add(experts.get(expert).plus(other.experts.get(expert)));
     }
     return new BlockMoments(block, sums);
+  }
+
+  /** No moments, and none of inputs to be recorded. */
+  static BlockMoments zero(MoeBlock block) {
+    return new BlockMoments(
+        block.name(),
+        IntStream.range(0, block.experts())
+            .mapToObj(expert -> ExpertMoments.zero(block.width()))
+            .toList());
+  }
+
+  /** The same traffic counted less: all sums times a factor. */
+  BlockMoments times(double factor) {
+    return new BlockMoments(block, experts.stream().map(expert -> expert.times(factor)).toList());
+  }
+
+  /** The same without the moments of the inputs. */
+  BlockMoments ofActivations() {
+    return new BlockMoments(
+        block,
+        experts.stream()
+            .map(of -> new ExpertMoments(of.tokens(), Optional.empty(), of.activations()))
+            .toList());
+  }
+
+  /** How many tokens its experts have seen together; one counts once for each of its picks. */
+  double picks() {
+    return experts.stream().mapToDouble(ExpertMoments::tokens).sum();
   }
 }

@@ -10,13 +10,15 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Moments on disk, {@code *.moments.safetensors}.
  *
- * <p>Per MoE block {@code <block>.moments.tokens} I64 [experts], and per expert e {@code
- * <block>.moments.<e>.inputs} F32 [d, d] and {@code <block>.moments.<e>.activations} F32 [F, F]:
- * the sums of {@link ExpertMoments}. Metadata: {@code model}.
+ * <p>Per MoE block {@code <block>.moments.tokens} [experts], F64 or I64, and per expert e {@code
+ * <block>.moments.<e>.activations} F32 [F, F] and, where it is recorded, {@code
+ * <block>.moments.<e>.inputs} F32 [d, d]: the sums of {@link ExpertMoments}. An expert with no
+ * tokens may be left out. Metadata: {@code model}.
  *
  * <p>Of a refit, per group g {@code <block>.refit.tokens} I64 [groups], {@code
  * <block>.refit.<g>.activations} F32 [F, F] and {@code <block>.refit.<g>.outputs} F32 [d, F]: the
@@ -25,22 +27,41 @@ import java.util.Map;
 public final class MomentsFile {
 
   private static final String MODEL = "model";
+  private static final String TOKENS = ".moments.tokens";
+  private static final String INPUTS = ".inputs";
+  private static final String ACTIVATIONS = ".activations";
   private static final String REFIT_TOKENS = ".refit.tokens";
 
   private MomentsFile() {}
 
+  /** Writes moments; those of experts that have seen no token are left out. */
   public static void write(Path file, String model, List<BlockMoments> moments) {
+    write(file, Map.of(MODEL, model), moments);
+  }
+
+  static void write(Path file, Map<String, String> metadata, List<BlockMoments> moments) {
     List<Tensor> tensors = new ArrayList<>();
     for (BlockMoments block : moments) {
-      long[] tokens = block.experts().stream().mapToLong(ExpertMoments::tokens).toArray();
-      tensors.add(Tensor.longs(tokens(block.block()), List.of((long) tokens.length), tokens));
+      double[] tokens = block.experts().stream().mapToDouble(ExpertMoments::tokens).toArray();
+      tensors.add(Tensor.doubles(block.block() + TOKENS, List.of((long) tokens.length), tokens));
       for (int expert = 0; expert < tokens.length; expert++) {
-        ExpertMoments of = block.experts().get(expert);
-        tensors.add(tensor(inputs(block.block(), expert), of.inputs()));
-        tensors.add(tensor(activations(block.block(), expert), of.activations()));
+        if (tokens[expert] > 0) {
+          String name = block.block() + ".moments." + expert;
+          ExpertMoments of = block.experts().get(expert);
+          of.inputs().ifPresent(inputs -> tensors.add(tensor(name + INPUTS, inputs)));
+          tensors.add(tensor(name + ACTIVATIONS, of.activations()));
+        }
       }
     }
-    SafetensorsWriter.write(file, Map.of(MODEL, model), tensors);
+    SafetensorsWriter.write(file, metadata, tensors);
+  }
+
+  /** The names of the blocks that a file has moments of. */
+  static List<String> blocks(SafetensorsFile file) {
+    return file.tensors().keySet().stream()
+        .filter(name -> name.endsWith(TOKENS))
+        .map(name -> name.substring(0, name.length() - TOKENS.length()))
+        .toList();
   }
 
   /**
@@ -63,27 +84,58 @@ public final class MomentsFile {
 
   private static BlockMoments read(MoeBlock block, Path path) {
     try (SafetensorsFile file = SafetensorsFile.open(path)) {
-      String tokensName = tokens(block.name());
-      if (!file.tensors().containsKey(tokensName)) {
-        throw new StatisticsException(
-            "%s: has no %s; are these moments of another model?".formatted(path, tokensName));
-      }
-      long[] tokens = file.longs(tokensName);
-      if (tokens.length != block.experts()) {
-        throw new StatisticsException(
-            "%s: %s counts %d experts, the checkpoint has %d"
-                .formatted(path, tokensName, tokens.length, block.experts()));
-      }
-      List<ExpertMoments> experts = new ArrayList<>();
-      for (int expert = 0; expert < tokens.length; expert++) {
-        experts.add(
-            new ExpertMoments(
-                tokens[expert],
-                matrix(file, inputs(block.name(), expert), block.hidden(), block.hidden()),
-                matrix(file, activations(block.name(), expert), block.width(), block.width())));
-      }
-      return new BlockMoments(block.name(), experts);
+      return read(block, file);
     }
+  }
+
+  /**
+   * The moments of one block in one file.
+   *
+   * @throws StatisticsException as {@link #read(MoeBlock, List)}
+   */
+  static BlockMoments read(MoeBlock block, SafetensorsFile file) {
+    String tokensName = block.name() + TOKENS;
+    if (!file.tensors().containsKey(tokensName)) {
+      throw new StatisticsException(
+          "%s: has no %s; are these moments of another model?".formatted(file.path(), tokensName));
+    }
+    double[] tokens = file.doubles(tokensName);
+    if (tokens.length != block.experts()) {
+      throw new StatisticsException(
+          "%s: %s counts %d experts, the checkpoint has %d"
+              .formatted(file.path(), tokensName, tokens.length, block.experts()));
+    }
+    List<ExpertMoments> experts = new ArrayList<>();
+    for (int expert = 0; expert < tokens.length; expert++) {
+      experts.add(expert(block, file, expert, tokens[expert]));
+    }
+    return new BlockMoments(block.name(), experts);
+  }
+
+  private static ExpertMoments expert(
+      MoeBlock block, SafetensorsFile file, int expert, double tokens) {
+    if (!(tokens >= 0 && tokens < Double.POSITIVE_INFINITY)) {
+      throw new StatisticsException(
+          "%s: %s%s says that expert %d has seen %s tokens"
+              .formatted(file.path(), block.name(), TOKENS, expert, tokens));
+    }
+    if (tokens == 0) {
+      return ExpertMoments.zero(block.width());
+    }
+    String name = block.name() + ".moments." + expert;
+    Matrix activations = matrix(file, name + ACTIVATIONS, block.width(), block.width());
+    for (int neuron = 0; neuron < block.width(); neuron++) {
+      if (activations.at(neuron, neuron) < 0) {
+        throw new StatisticsException(
+            "%s: %s%s is no sum of squares: its diagonal holds %s"
+                .formatted(file.path(), name, ACTIVATIONS, activations.at(neuron, neuron)));
+      }
+    }
+    Optional<Matrix> inputs =
+        file.tensors().containsKey(name + INPUTS)
+            ? Optional.of(matrix(file, name + INPUTS, block.hidden(), block.hidden()))
+            : Optional.empty();
+    return new ExpertMoments(tokens, inputs, activations);
   }
 
   /** Writes what merged experts are to be fitted to. */
@@ -158,17 +210,5 @@ public final class MomentsFile {
 
   private static String refit(String block, int group, String what) {
     return block + ".refit." + group + "." + what;
-  }
-
-  private static String tokens(String block) {
-    return block + ".moments.tokens";
-  }
-
-  private static String inputs(String block, int expert) {
-    return block + ".moments." + expert + ".inputs";
-  }
-
-  private static String activations(String block, int expert) {
-    return block + ".moments." + expert + ".activations";
   }
 }

@@ -37,7 +37,9 @@ public final class MomentsRecording implements ForwardObserver {
   public void calculated(ExpertBatch batch) {
     List<ExpertMoments> experts = sums.get(batch.layer());
     ExpertMoments sum = experts.get(batch.expert());
-    compute.addGram(1f, weighted(batch, batch.inputs(), sum.inputs().cols()), sum.inputs());
+    sum.inputs()
+        .ifPresent(
+            inputs -> compute.addGram(1f, weighted(batch, batch.inputs(), inputs.cols()), inputs));
     compute.addGram(
         1f, weighted(batch, batch.activations(), sum.activations().cols()), sum.activations());
     experts.set(

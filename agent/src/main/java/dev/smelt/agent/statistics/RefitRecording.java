@@ -80,11 +80,7 @@ public final class RefitRecording implements ForwardObserver {
         compute.multiply(Transpose.NO, inputs, Transpose.YES, weight(block, group, Role.GATE));
     Matrix up =
         compute.multiply(Transpose.NO, inputs, Transpose.YES, weight(block, group, Role.UP));
-    float[] values = gate.values();
-    for (int i = 0; i < values.length; i++) {
-      values[i] = (float) (values[i] / (1 + Math.exp(-values[i])) * up.values()[i]);
-    }
-    return gate;
+    return GatedSilu.of(gate, up);
   }
 
   private Matrix weight(MoeBlock block, int group, Role role) {

@@ -22,4 +22,12 @@ final class Sums {
     }
     return sum;
   }
+
+  static Matrix scaled(Matrix matrix, double factor) {
+    Matrix scaled = matrix.copy();
+    for (int i = 0; i < scaled.values().length; i++) {
+      scaled.values()[i] *= (float) factor;
+    }
+    return scaled;
+  }
 }

@@ -1,5 +1,6 @@
 package dev.smelt.agent.tap;
 
+import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.agent.statistics.StatisticsException;
 import dev.smelt.streams.usage.Usage;
 import io.micrometer.core.instrument.Counter;
@@ -27,7 +28,9 @@ import java.util.function.Supplier;
 
 /**
  * The route {@code POST /v1/tap/{model}}, to which hooks inside engines and replays of recorded
- * traces post what routers decided, in the forms of {@link UploadedUsage}.
+ * traces post what routers decided, in the forms of {@link UploadedUsage}, and {@code POST
+ * /v1/tap/{model}/moments}, to which hooks post second moments in the form of {@link
+ * dev.smelt.agent.statistics.MomentsFile}.
  *
  * <p>Failure semantics: a body is taken as a whole or not at all. Bodies go to temporary files, so
  * that they hold no heap while they arrive; their number of bytes is bounded one by one (413) and
@@ -44,15 +47,22 @@ public final class IngestTap implements AutoCloseable {
 
   private final Vertx vertx;
   private final WorkerExecutor reading;
-  private final Map<String, Target> targets = new TreeMap<>();
+  private final Map<String, Reading> usage = new TreeMap<>();
+  private final Map<String, Reading> moments = new TreeMap<>();
   private final AtomicLong arriving = new AtomicLong();
   private final Counter taken;
   private final Counter refused;
   private final Counter busy;
   private final Counter tokens;
+  private final Counter momentsTokens;
 
   /** Where the usage of a model goes. */
   private record Target(TappedModel model, Combiner combiner, Supplier<String> servedSnapshot) {}
+
+  /** Takes in a body that has arrived and tells how many tokens it is of. */
+  private interface Reading {
+    long read(Path body);
+  }
 
   public IngestTap(Vertx vertx, MeterRegistry metrics) {
     this.vertx = vertx;
@@ -61,6 +71,7 @@ public final class IngestTap implements AutoCloseable {
     refused = metrics.counter("smelt_ingest_bodies", "outcome", "refused");
     busy = metrics.counter("smelt_ingest_bodies", "outcome", "busy");
     tokens = metrics.counter("smelt_ingest_tokens");
+    momentsTokens = metrics.counter("smelt_ingest_moments_tokens");
   }
 
   /**
@@ -70,12 +81,20 @@ public final class IngestTap implements AutoCloseable {
    * @param servedSnapshot the id of the snapshot that the engine serves at the moment
    */
   public void take(TappedModel model, Combiner combiner, Supplier<String> servedSnapshot) {
-    targets.put(model.name(), new Target(model, combiner, servedSnapshot));
+    usage.put(model.name(), body -> addUsage(body, new Target(model, combiner, servedSnapshot)));
   }
 
-  /** Adds the route. */
+  /** Takes second moments of one more model; to be called before {@link #mount}. */
+  public void takeMoments(String model, LiveMoments live) {
+    moments.put(model, body -> Math.round(live.add(body)));
+  }
+
+  /** Adds the routes. */
   public void mount(Router router) {
-    router.post("/v1/tap/:model").handler(this::receive);
+    router.post("/v1/tap/:model").handler(context -> receive(context, usage, tokens));
+    router
+        .post("/v1/tap/:model/moments")
+        .handler(context -> receive(context, moments, momentsTokens));
   }
 
   @Override
@@ -83,14 +102,14 @@ public final class IngestTap implements AutoCloseable {
     reading.close().await();
   }
 
-  private void receive(RoutingContext context) {
-    Target target = targets.get(context.pathParam("model"));
-    if (target == null) {
+  private void receive(RoutingContext context, Map<String, Reading> models, Counter counter) {
+    Reading model = models.get(context.pathParam("model"));
+    if (model == null) {
       refuse(
           context,
           404,
           "no model is called '%s'; this agent looks after %s"
-              .formatted(context.pathParam("model"), targets.keySet()));
+              .formatted(context.pathParam("model"), models.keySet()));
       return;
     }
     long bytes = length(context.request());
@@ -109,24 +128,31 @@ public final class IngestTap implements AutoCloseable {
       context.fail(new HttpException(429, "too much is being posted at once; try again later"));
     } else {
       store(context.request())
-          .compose(body -> reading.executeBlocking(() -> add(body, target), false))
+          .compose(body -> reading.executeBlocking(() -> add(body, model), false))
           .onComplete(done -> arriving.addAndGet(-bytes))
           .onSuccess(
               added -> {
                 taken.increment();
-                tokens.increment(added);
+                counter.increment(added);
                 context.json(new JsonObject().put("tokens", added));
               })
           .onFailure(failure -> failed(context, failure));
     }
   }
 
-  /** Adds what a file says to the combiner, deletes the file, and tells the number of tokens. */
-  private static long add(Path body, Target target) throws IOException {
+  private static long addUsage(Path body, Target target) {
+    Map<String, Usage> usage = UploadedUsage.read(body, target.model());
+    target.combiner().add(usage, target.servedSnapshot().get());
+    return usage.values().stream().mapToLong(Usage::tokens).max().orElse(0);
+  }
+
+  /** Takes in what a file says, deletes it, and tells the number of tokens. */
+  private static long add(Path body, Reading model) throws IOException {
     try {
-      Map<String, Usage> usage = UploadedUsage.read(body, target.model());
-      target.combiner().add(usage, target.servedSnapshot().get());
-      return usage.values().stream().mapToLong(Usage::tokens).max().orElse(0);
+      return model.read(body);
+    } catch (StatisticsException refused) {
+      throw new StatisticsException(
+          String.valueOf(refused.getMessage()).replace(body.toString(), "the body"));
     } finally {
       Files.deleteIfExists(body);
     }

@@ -41,15 +41,13 @@ final class UploadedUsage {
   /**
    * The usage by block name.
    *
-   * @throws StatisticsException if it is damaged or of another model; the message calls the file
-   *     "the body"
+   * @throws StatisticsException if it is damaged or of another model
    */
   static Map<String, Usage> read(Path body, TappedModel model) {
     try (SafetensorsFile file = SafetensorsFile.open(body)) {
       return new UploadedUsage(file, model).usage();
-    } catch (SafetensorsException | StatisticsException refused) {
-      throw new StatisticsException(
-          String.valueOf(refused.getMessage()).replace(body.toString(), "the body"));
+    } catch (SafetensorsException damaged) {
+      throw new StatisticsException(String.valueOf(damaged.getMessage()));
     }
   }
 

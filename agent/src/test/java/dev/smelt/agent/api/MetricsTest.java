@@ -118,6 +118,7 @@ class MetricsTest {
     metrics.watch(model);
     metrics.watchers(events);
     metrics.storeBytes(() -> 1);
+    metrics.moments("byte-moe", () -> 4);
     metrics.storeSnapshots("byte-moe", () -> 2);
     metrics.kafkaLag(() -> 3);
     metrics.request("GET", 200, Duration.ofMillis(3));

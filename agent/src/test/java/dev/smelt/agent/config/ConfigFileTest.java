@@ -54,6 +54,8 @@ class ConfigFileTest {
     assertThat(model.compression().strategy()).isEqualTo("m-smoe");
     assertThat(model.compression().alternatives()).isEmpty();
     assertThat(model.compression().averageGroups()).isNull();
+    assertThat(model.compression().memory()).isEmpty();
+    assertThat(model.compression().minimumMoments()).isEqualTo(4_000);
     assertThat(model.compression().similarity()).isEqualTo("co-activation");
     assertThat(model.compression().align()).isEqualTo("dominant");
     assertThat(model.compression().reuseWithin()).isEqualTo(0.02);

@@ -11,6 +11,7 @@ import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.agent.config.PolicySettings;
 import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.inference.TinyCheckpoint;
+import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.snapshot.Manifest;
 import dev.smelt.store.snapshot.Ref;
@@ -170,13 +171,19 @@ class LoopCrashTest {
             checkpoint.directory(),
             new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
             null,
-            new CompressionSettings(null, null, 4.0, null, null, null),
+            new CompressionSettings(null, null, 4.0, null, null, null, null, null),
             new PolicySettings(Mode.AUTO, 2, Duration.ZERO, 100L, null, null, null),
             null,
             WATCHED),
         checkpoint,
         store,
         traffic,
+        LiveMoments.open(
+            home.resolve("moments"),
+            MODEL,
+            checkpoint.blocks(),
+            traffic.halfLife(),
+            Clock.systemUTC()),
         activator,
         () -> serving,
         home.resolve("loop"),

@@ -11,6 +11,7 @@ import dev.smelt.agent.config.PolicySettings;
 import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.config.ScheduleSettings;
 import dev.smelt.agent.inference.TinyCheckpoint;
+import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.snapshot.SnapshotStore;
 import java.io.IOException;
@@ -123,7 +124,7 @@ class LoopScheduleTest {
             checkpoint.directory(),
             new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
             null,
-            new CompressionSettings(null, null, 4.0, null, null, null),
+            new CompressionSettings(null, null, 4.0, null, null, null, null, null),
             new PolicySettings(
                 mode, 2, null, 100L, null, null, new ScheduleSettings("0 3 * * *", null)),
             null,
@@ -131,6 +132,8 @@ class LoopScheduleTest {
         checkpoint,
         store,
         traffic,
+        LiveMoments.open(
+            folder.resolve("moments"), MODEL, checkpoint.blocks(), Duration.ofMinutes(5), clock),
         snapshot -> new Activator.Result.Served(),
         () -> ServingFigures.NONE,
         folder.resolve("loop"),

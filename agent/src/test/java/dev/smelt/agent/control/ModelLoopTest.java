@@ -3,6 +3,7 @@ package dev.smelt.agent.control;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.config.CanarySettings;
 import dev.smelt.agent.config.CompressionSettings;
 import dev.smelt.agent.config.EngineSettings;
@@ -14,6 +15,9 @@ import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.control.ModelControl.Outcome;
 import dev.smelt.agent.control.ModelControl.Request;
 import dev.smelt.agent.inference.TinyCheckpoint;
+import dev.smelt.agent.statistics.LiveMoments;
+import dev.smelt.agent.statistics.MomentsFile;
+import dev.smelt.agent.statistics.OriginalMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.snapshot.Manifest;
 import dev.smelt.store.snapshot.Reason;
@@ -30,6 +34,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
+import java.util.Random;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Function;
 import org.junit.jupiter.api.AfterEach;
@@ -50,16 +55,26 @@ class ModelLoopTest {
   private volatile Function<Manifest, Activator.Result> engine =
       snapshot -> new Activator.Result.Served();
   private CanarySettings canary = new CanarySettings(Duration.ZERO, null, null, null, null);
+  private String strategy = "m-smoe";
   private List<String> alternatives = List.of();
+  private List<Double> memory = List.of();
   private volatile ServingFigures serving = ServingFigures.NONE;
   private Checkpoint checkpoint;
   private SnapshotStore store;
+  private LiveMoments moments;
   private ModelLoop loop;
 
   @BeforeEach
-  void open() {
+  void open() throws IOException {
     checkpoint = Checkpoint.open(new TinyCheckpoint(1).write(folder.resolve(MODEL)));
     store = SnapshotStore.open(folder.resolve("store"), Clock.systemUTC());
+    moments =
+        LiveMoments.open(
+            folder.resolve("moments"),
+            MODEL,
+            checkpoint.blocks(),
+            Duration.ofMinutes(1),
+            Clock.systemUTC());
   }
 
   @AfterEach
@@ -503,6 +518,122 @@ class ModelLoopTest {
         .allSatisfy(baseline -> assertThat(baseline.snapshot()).isEqualTo(loop.servedSnapshot()));
   }
 
+  @Test
+  void shouldNarrowTheExpertsWhereSecondMomentsAreThere() throws IOException {
+    strategy = "smelt";
+    postMoments(100);
+    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, null));
+    traffic.show(1);
+
+    await().until(() -> !loop.servedSnapshot().isEmpty());
+
+    Manifest snapshot = store.manifest(MODEL, loop.servedSnapshot());
+    assertThat(snapshot.strategy()).isEqualTo("smelt");
+    assertThat(snapshot.bytes()).isLessThan(loop.status().fullExpertBytes() * 7 / 10);
+    assertThat(snapshot.gate().path("outputLoss").asDouble()).isBetween(0.001, 0.9);
+  }
+
+  @Test
+  void shouldMergeAndSayWhyWhereThereAreTooFewSecondMoments() {
+    strategy = "smelt";
+    start(Mode.AUTO);
+    traffic.show(1);
+
+    await().until(() -> !loop.servedSnapshot().isEmpty());
+
+    assertThat(store.manifest(MODEL, loop.servedSnapshot()).strategy()).isEqualTo("m-smoe");
+    assertThat(messages(Journal.Kind.DECISION))
+        .contains(
+            "smelt at 67 % of memory is not tried: there are second moments of 0 tokens and 50 are"
+                + " needed (compression.minimumMoments); an engine-side hook posts them",
+            "m-smoe is tried in its place");
+  }
+
+  @Test
+  void shouldWaitForSecondMomentsThatAreOnTheirWay() {
+    strategy = "smelt";
+    postMoments(30);
+    start(Mode.AUTO);
+    traffic.show(1);
+    await().until(() -> loop.status().decision().contains("waits for second moments: 30 of 50"));
+
+    postMoments(30);
+
+    await().until(() -> !loop.servedSnapshot().isEmpty());
+    assertThat(store.manifest(MODEL, loop.servedSnapshot()).strategy()).isEqualTo("smelt");
+  }
+
+  @Test
+  void shouldServeTheSmallestOfTheCandidatesThatPass() throws IOException {
+    memory = List.of(0.8, 0.4);
+    alternatives = List.of("frequency-prune");
+    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, null));
+    traffic.show(1);
+
+    await().until(() -> !loop.servedSnapshot().isEmpty());
+
+    Manifest snapshot = store.manifest(MODEL, loop.servedSnapshot());
+    assertThat(snapshot.bytes()).isLessThan(loop.status().fullExpertBytes() / 2);
+    assertThat(snapshot.gate().path("tried").fieldNames())
+        .toIterable()
+        .containsExactlyInAnyOrder(
+            "m-smoe at 80 % of memory",
+            "m-smoe at 40 % of memory",
+            "frequency-prune at 80 % of memory",
+            "frequency-prune at 40 % of memory");
+    double least =
+        Math.min(
+            bits(snapshot, "m-smoe at 40 % of memory"),
+            bits(snapshot, "frequency-prune at 40 % of memory"));
+    assertThat(snapshot.gate().path("candidate").asDouble()).isEqualTo(least);
+  }
+
+  @Test
+  void shouldTakeALargerCandidateWhereTheSmallerLosesTooMuch() throws IOException {
+    memory = List.of(0.4, 1.0);
+    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 0.001, null));
+    traffic.show(1);
+
+    await().until(() -> !loop.servedSnapshot().isEmpty());
+
+    assertThat(store.manifest(MODEL, loop.servedSnapshot()).bytes())
+        .isGreaterThan(loop.status().fullExpertBytes() * 9 / 10);
+    assertThat(messages(Journal.Kind.GATE))
+        .anyMatch(message -> message.startsWith("refused: m-smoe at 40 % of memory"));
+  }
+
+  private static double bits(Manifest snapshot, String tried) {
+    return snapshot.gate().path("tried").path(tried).path("candidate").asDouble();
+  }
+
+  private List<String> messages(Journal.Kind kind) {
+    return loop.journal(1_000).stream()
+        .filter(entry -> entry.kind() == kind)
+        .map(Journal.Entry::message)
+        .toList();
+  }
+
+  private void postMoments(int tokens) {
+    OriginalMoments seen = new OriginalMoments(Compute.cpu(), checkpoint);
+    Random random = new Random(tokens);
+    for (int layer = 0; layer < TinyCheckpoint.LAYERS; layer++) {
+      float[] inputs = new float[tokens * TinyCheckpoint.HIDDEN];
+      int[] selected = new int[2 * tokens];
+      float[] gates = new float[2 * tokens];
+      for (int i = 0; i < inputs.length; i++) {
+        inputs[i] = (float) random.nextGaussian();
+      }
+      for (int pick = 0; pick < selected.length; pick++) {
+        selected[pick] = pick % TinyCheckpoint.EXPERTS;
+        gates[pick] = 0.5f;
+      }
+      seen.add(layer, inputs, selected, gates);
+    }
+    Path file = folder.resolve("posted.moments.safetensors");
+    MomentsFile.write(file, MODEL, seen.take());
+    moments.add(file);
+  }
+
   private String adaptTo(int seed, String before) {
     traffic.show(seed);
     if (!before.isEmpty()) {
@@ -545,7 +676,15 @@ class ModelLoopTest {
             checkpoint.directory(),
             new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
             null,
-            new CompressionSettings(null, alternatives, 4.0, null, null, null),
+            new CompressionSettings(
+                strategy,
+                alternatives,
+                memory.isEmpty() ? 4.0 : null,
+                memory,
+                50,
+                null,
+                null,
+                null),
             new PolicySettings(mode, 2, Duration.ZERO, 100L, null, null, null),
             gate,
             canary);
@@ -556,6 +695,7 @@ class ModelLoopTest {
               checkpoint,
               store,
               traffic,
+              moments,
               snapshot -> {
                 activated.add(snapshot.id());
                 return engine.apply(snapshot);

@@ -1,6 +1,9 @@
 package dev.smelt.agent.control;
 
+import dev.smelt.agent.compress.CompressOptions;
+import dev.smelt.agent.compress.Whole;
 import dev.smelt.agent.config.CompressionSettings;
+import dev.smelt.agent.merge.Alignment;
 import dev.smelt.agent.plan.Budget;
 import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.agent.plan.Plan;
@@ -23,6 +26,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.Random;
 import java.util.Set;
 
@@ -57,10 +61,10 @@ final class RemergeBenchmark {
     System.out.printf(
         "%d layers, %d experts of %dx%d in bf16, %d groups; median of %d%n",
         LAYERS, EXPERTS, WIDTH, HIDDEN, GROUPS, TIMES);
-    Smelter smelter = smelter("cold");
+    AlignmentFile known = alignments("cold");
     Plan plan = plan(0, 0);
     long begun = System.nanoTime();
-    Manifest active = publish(smelter, Reuse.nothing(plan), null);
+    Manifest active = publish(known, Reuse.nothing(plan), null);
     report("first, nothing cached", (System.nanoTime() - begun) / 1e6, active.bytes());
     for (int changed : new int[] {0, 1, 4, GROUPS}) {
       double[] millis = new double[TIMES];
@@ -70,7 +74,7 @@ final class RemergeBenchmark {
         begun = System.nanoTime();
         Reuse reuse = Reuse.between(next, plan, (block, group) -> true, 0.02);
         if (!reuse.everything()) {
-          bytes = added(publish(smelter, reuse, active), active);
+          bytes = added(publish(known, reuse, active), active);
         }
         millis[time] = (System.nanoTime() - begun) / 1e6;
       }
@@ -79,26 +83,34 @@ final class RemergeBenchmark {
     }
     Plan other = plan(GROUPS, 1_000);
     begun = System.nanoTime();
-    publish(smelter("restarted"), Reuse.nothing(other), active);
+    publish(alignments("restarted"), Reuse.nothing(other), active);
     report("all, alignments not cached", (System.nanoTime() - begun) / 1e6, active.bytes());
   }
 
-  private Smelter smelter(String name) throws IOException {
-    return new Smelter(
-        checkpoint,
-        new CompressionSettings(null, null, (double) GROUPS, null, null, null),
-        "m-smoe",
-        AlignmentFile.open(folder.resolve(name + ".bin"), checkpoint.digest()),
-        store::holds);
+  private AlignmentFile alignments(String name) throws IOException {
+    return AlignmentFile.open(folder.resolve(name + ".bin"), checkpoint.digest());
   }
 
   private static void report(String what, double millis, long bytes) {
     System.out.printf("%-28s %9.1f ms %12d bytes written%n", what, millis, bytes);
   }
 
-  private Manifest publish(Smelter smelter, Reuse reuse, Manifest active) throws IOException {
+  private Manifest publish(AlignmentFile alignments, Reuse reuse, Manifest active)
+      throws IOException {
     try (Publication publication = store.begin("m")) {
-      smelter.compress(reuse, active, publication, (block, done, all) -> {});
+      new Smelter(
+              checkpoint,
+              new CompressionSettings(null, null, (double) GROUPS, null, null, null, null, null),
+              "m-smoe",
+              OptionalDouble.empty(),
+              alignments,
+              store::holds)
+          .compress(
+              new Smelter.Planned(
+                  reuse, new CompressOptions(Alignment.DOMINANT, alignments, new Whole())),
+              active,
+              publication,
+              (block, done, all) -> {});
       return publication.commit(
           ManifestDraft.of("benchmark", "hand", "m-smoe", checkpoint.digest()));
     }

@@ -4,11 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.smelt.agent.Goldens;
+import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.compute.Matrix;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -42,10 +44,10 @@ class MomentsFileTest {
     for (int expert = 0; expert < 8; expert++) {
       ExpertMoments of = sum.experts().get(expert);
       assertThat(of.tokens()).isEqualTo(2 * (expert + 1));
-      assertThat(of.inputs().at(2, 3))
+      assertThat(of.inputs().orElseThrow().at(2, 3))
           .isEqualTo(
-              first.experts().get(expert).inputs().at(2, 3)
-                  + second.experts().get(expert).inputs().at(2, 3));
+              first.experts().get(expert).inputs().orElseThrow().at(2, 3)
+                  + second.experts().get(expert).inputs().orElseThrow().at(2, 3));
       assertThat(of.activations().at(4, 1))
           .isEqualTo(
               first.experts().get(expert).activations().at(4, 1)
@@ -117,8 +119,16 @@ class MomentsFileTest {
             .mapToObj(
                 expert ->
                     new ExpertMoments(
-                        expert + 1, matrix(block.hidden(), block.hidden()), matrix(width, width)))
+                        expert + 1,
+                        Optional.of(matrix(block.hidden(), block.hidden())),
+                        gram(width)))
             .toList());
+  }
+
+  private Matrix gram(int width) {
+    Matrix gram = Matrix.zeros(width, width);
+    Compute.cpu().addGram(1f, matrix(3, width), gram);
+    return gram;
   }
 
   private Matrix matrix(int rows, int cols) {

@@ -1,12 +1,16 @@
 package dev.smelt.agent.tap;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.smelt.agent.api.AgentApi;
 import dev.smelt.agent.api.HealthChecks;
 import dev.smelt.agent.api.LiveEvents;
 import dev.smelt.agent.api.Metrics;
 import dev.smelt.agent.config.ApiSettings;
+import dev.smelt.agent.inference.TinyCheckpoint;
+import dev.smelt.agent.statistics.LiveMoments;
+import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.safetensors.DType;
 import dev.smelt.store.safetensors.SafetensorsWriter;
 import dev.smelt.store.safetensors.Tensor;
@@ -16,6 +20,7 @@ import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.json.JsonObject;
+import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -26,6 +31,7 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -51,16 +57,28 @@ class IngestTapIT {
   private final Metrics metrics = new Metrics(health, Clock.systemUTC());
   private final TappedModel model = TestModels.model(2, 4, 2);
   private Combiner combiner;
+  private LiveMoments moments;
   private IngestTap tap;
   private AgentApi api;
   private int port;
 
   @BeforeEach
-  void start() {
+  void start() throws IOException {
     combiner =
         new Combiner(model, CombinerSettings.defaults(), "engine", Clock.systemUTC(), records::add);
     tap = new IngestTap(vertx, metrics.registry());
     tap.take(model, combiner, () -> "snap");
+    Path tiny = new TinyCheckpoint(1).write(folder.resolve("tiny"));
+    try (Checkpoint checkpoint = Checkpoint.open(tiny)) {
+      moments =
+          LiveMoments.open(
+              folder.resolve("moments"),
+              "tiny",
+              checkpoint.blocks(),
+              Duration.ofDays(1),
+              Clock.systemUTC());
+    }
+    tap.takeMoments("tiny", moments);
     api =
         new AgentApi(
             vertx,
@@ -154,6 +172,63 @@ class IngestTapIT {
             + ", "
             + TestModels.name(1)
             + "]");
+  }
+
+  @Test
+  void shouldTakeSecondMoments() throws Exception {
+    HttpResponse<String> first = postMoments(0, 6);
+    HttpResponse<String> second = postMoments(1, 6);
+
+    assertThat(first.statusCode()).isEqualTo(200);
+    assertThat(new JsonObject(second.body()).getLong("tokens")).isEqualTo(3);
+    assertThat(moments.tokens(LiveMoments.Span.ALL)).isCloseTo(3, within(0.01));
+    assertThat(metrics.registry().get("smelt_ingest_moments_tokens").counter().count())
+        .isEqualTo(6);
+  }
+
+  @Test
+  void shouldRefuseSecondMomentsOfAnotherModel() throws Exception {
+    HttpResponse<String> answer = postMoments(7, 6);
+
+    assertThat(answer.statusCode()).isEqualTo(400);
+    assertThat(detail(answer))
+        .startsWith(TinyCheckpoint.block(7) + ": tiny has no such block, it has [");
+    assertThat(moments.tokens(LiveMoments.Span.ALL)).isZero();
+  }
+
+  @Test
+  void shouldRefuseDamagedSecondMoments() throws Exception {
+    HttpResponse<String> answer = post("tiny/moments", BodyPublishers.ofString("no safetensors"));
+
+    assertThat(answer.statusCode()).isEqualTo(400);
+    assertThat(detail(answer)).startsWith("the body: ");
+  }
+
+  @Test
+  void shouldKnowNoMomentsOfAModelThatItDoesNotLookAfter() throws Exception {
+    HttpResponse<String> answer = post("other/moments", BodyPublishers.ofString(""));
+
+    assertRefused(answer, 404, "no model is called 'other'; this agent looks after [tiny]");
+  }
+
+  /** Moments of 6 picks of expert 1. */
+  private HttpResponse<String> postMoments(int layer, double picks) throws Exception {
+    String block = TinyCheckpoint.block(layer);
+    double[] tokens = new double[TinyCheckpoint.EXPERTS];
+    tokens[1] = picks;
+    Path file = folder.resolve("moments.safetensors");
+    SafetensorsWriter.write(
+        file,
+        Map.of(),
+        List.of(
+            Tensor.doubles(
+                block + ".moments.tokens", List.of((long) TinyCheckpoint.EXPERTS), tokens),
+            Tensor.floats(
+                block + ".moments.1.activations",
+                DType.F32,
+                List.of((long) TinyCheckpoint.WIDTH, (long) TinyCheckpoint.WIDTH),
+                new float[TinyCheckpoint.WIDTH * TinyCheckpoint.WIDTH])));
+    return post("tiny/moments", BodyPublishers.ofByteArray(Files.readAllBytes(file)));
   }
 
   @Test

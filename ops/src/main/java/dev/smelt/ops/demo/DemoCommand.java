@@ -6,6 +6,7 @@ import dev.smelt.agent.config.ConfigFile;
 import dev.smelt.store.checkpoint.Checkpoint;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -96,10 +97,11 @@ public final class DemoCommand implements Callable<Integer> {
     List<Domain> first = domains.subList(0, 2);
     List<Domain> second = domains.subList(2, 4);
     progress.step("starting the reference engine on " + name);
-    try (EngineProcess engine = EngineProcess.start(model, name, work.resolve("engine.log"))) {
+    URI api = URI.create("http://127.0.0.1:" + EngineProcess.freePort());
+    try (EngineProcess engine = EngineProcess.start(model, name, api, work.resolve("engine.log"))) {
       progress.step("starting broker, streams, proxy and agent");
       try (Agent agent =
-          Agent.start(ConfigFile.read(configuration(engine, name, model, domains, work)))) {
+          Agent.start(ConfigFile.read(configuration(engine, api, name, model, domains, work)))) {
         progress.step("dashboard at " + agent.api() + ", clients send to " + agent.proxy(name));
         try (Clients clients = Clients.start(agent.proxy(name), name, first, CLIENTS)) {
           Report figures = new Scenario(agent, name, model, clients, progress).run(first, second);
@@ -121,7 +123,7 @@ public final class DemoCommand implements Callable<Integer> {
   }
 
   private Path configuration(
-      EngineProcess engine, String name, Path model, List<Domain> domains, Path work)
+      EngineProcess engine, URI api, String name, Path model, List<Domain> domains, Path work)
       throws IOException {
     List<String> texts = new ArrayList<>();
     Path gate = Files.createDirectory(work.resolve("gate"));
@@ -140,18 +142,19 @@ public final class DemoCommand implements Callable<Integer> {
               grace: 1s
               halfLife: 8s
               drift: {minimumRequests: 10, minimumReferenceWindows: 4, referenceWindows: 16, referenceLag: 1}
-            api: {port: 0}
+            api: {port: %d}
             management: {port: 0}
             models:
               - name: "%s"
                 checkpoint: "%s"
                 engine: {urls: ["%s"], dialect: sglang, format: compact}
                 proxy: {port: 0, share: 1.0}
-                compression: {strategy: m-smoe, averageGroups: %s, similarity: co-activation}
+                compression: {strategy: smelt, averageGroups: %s, similarity: co-activation}
                 policy: {mode: auto, consecutiveWindows: 2, coolDown: 8s, minimumTokens: 8000}
                 canary: {window: 4s}
                 gate: {maximumLoss: 1.5, bytesPerText: 4096, texts: [%s]}
             """,
+            api.getPort(),
             name,
             model,
             engine.url(),

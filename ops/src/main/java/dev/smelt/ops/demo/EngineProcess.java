@@ -16,6 +16,7 @@ import java.util.concurrent.TimeUnit;
 public final class EngineProcess implements AutoCloseable {
 
   private static final String MAIN_CLASS = "dev.smelt.engine.ReferenceEngine";
+  private static final String MOMENTS_SHARE = "0.5";
   private static final Duration START_LIMIT = Duration.ofSeconds(60);
 
   private final Process process;
@@ -34,10 +35,11 @@ public final class EngineProcess implements AutoCloseable {
    *
    * @param checkpoint the folder of the full model
    * @param model the name to serve it under
+   * @param agent where the agent will be, which moments are sent to
    * @param log where its output goes
    * @throws IOException if it ends or does not serve in time; the message shows its last words
    */
-  public static EngineProcess start(Path checkpoint, String model, Path log)
+  public static EngineProcess start(Path checkpoint, String model, URI agent, Path log)
       throws IOException, InterruptedException {
     int port = freePort();
     Process process =
@@ -54,7 +56,11 @@ public final class EngineProcess implements AutoCloseable {
                     "--model",
                     model,
                     "--port",
-                    String.valueOf(port)))
+                    String.valueOf(port),
+                    "--moments-tap",
+                    agent.toString(),
+                    "--moments-share",
+                    MOMENTS_SHARE))
             .redirectErrorStream(true)
             .redirectOutput(log.toFile())
             .start();
@@ -121,7 +127,8 @@ public final class EngineProcess implements AutoCloseable {
     return lines.isEmpty() ? "it said nothing" : lines.get(lines.size() - 1);
   }
 
-  private static int freePort() throws IOException {
+  /** A port that nobody listens on at the moment. */
+  static int freePort() throws IOException {
     try (ServerSocket socket = new ServerSocket(0)) {
       return socket.getLocalPort();
     }

@@ -12,6 +12,7 @@ import dev.smelt.tests.browser.PageFixture;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
@@ -27,12 +28,13 @@ class AgentST {
 
   @Test
   void shouldLetRolesDoWhatTheyMayAndComeBackAfterARestartOfTheAgent() throws Exception {
+    URI api = URI.create("http://127.0.0.1:" + freePort());
     try (PageFixture browser = PageFixture.open();
         EngineProcess engine =
             EngineProcess.start(
-                CommandLineRun.fixture(), "byte-moe", folder.resolve("engine.log"))) {
+                CommandLineRun.fixture(), "byte-moe", api, folder.resolve("engine.log"))) {
       setDefaultAssertionTimeout(60_000);
-      SmeltConfig config = config(engine);
+      SmeltConfig config = config(engine, api.getPort());
       Agent agent = Agent.start(config);
       try {
         String address = agent.api().toString();
@@ -71,7 +73,7 @@ class AgentST {
     }
   }
 
-  private SmeltConfig config(EngineProcess engine) throws IOException {
+  private SmeltConfig config(EngineProcess engine, int port) throws IOException {
     return ConfigFile.read(
         Files.writeString(
             folder.resolve("smelt.yaml"),
@@ -89,7 +91,7 @@ class AgentST {
                 engine: {urls: ["%s"], dialect: sglang, format: compact}
                 proxy: {port: 0}
             """
-                .formatted(freePort(), VIEWER, OPERATOR, CommandLineRun.fixture(), engine.url())));
+                .formatted(port, VIEWER, OPERATOR, CommandLineRun.fixture(), engine.url())));
   }
 
   private static int freePort() throws IOException {

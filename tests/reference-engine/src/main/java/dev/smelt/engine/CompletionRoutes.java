@@ -27,6 +27,7 @@ final class CompletionRoutes {
   private final Admission admission;
   private final WorkerExecutor workers;
   private final Optional<TraceSender> traces;
+  private final Optional<MomentsSender> moments;
   private final Clock clock;
   private final AtomicLong ids = new AtomicLong();
 
@@ -36,12 +37,14 @@ final class CompletionRoutes {
       Admission admission,
       WorkerExecutor workers,
       Optional<TraceSender> traces,
+      Optional<MomentsSender> moments,
       Clock clock) {
     this.options = options;
     this.serving = serving;
     this.admission = admission;
     this.workers = workers;
     this.traces = traces;
+    this.moments = moments;
     this.clock = clock;
   }
 
@@ -223,13 +226,18 @@ final class CompletionRoutes {
         new Started(
             "cmpl-" + ids.incrementAndGet(), clock.instant().getEpochSecond(), weights, experts);
     listener.started(run);
-    if (traces.isEmpty()) {
-      return new Finished(run, generation(weights, request, experts, aborted, run, listener));
+    Optional<RoutingRecording> trace = traces.map(sender -> new RoutingRecording(weights.model()));
+    Optional<InputsRecording> inputs = moments.flatMap(MomentsSender::recording);
+    ForwardObserver observer = experts;
+    if (trace.isPresent()) {
+      observer = both(observer, trace.get());
     }
-    RoutingRecording recording = new RoutingRecording(weights.model());
-    Completion completion =
-        generation(weights, request, both(experts, recording), aborted, run, listener);
-    traces.get().add(recording);
+    if (inputs.isPresent()) {
+      observer = both(observer, inputs.get());
+    }
+    Completion completion = generation(weights, request, observer, aborted, run, listener);
+    trace.ifPresent(recording -> traces.orElseThrow().add(recording));
+    inputs.ifPresent(recording -> moments.orElseThrow().add(recording));
     return new Finished(run, completion);
   }
 

@@ -16,6 +16,8 @@ import java.util.Optional;
  *     the request decides
  * @param workers requests that are calculated at the same time
  * @param tap where routing traces with router logits go
+ * @param momentsTap where second moments of the first weights' experts go
+ * @param momentsShare share of the requests that they are measured on, over 0 and up to 1
  */
 record EngineOptions(
     Path checkpoint,
@@ -25,4 +27,6 @@ record EngineOptions(
     Dialect dialect,
     boolean routedExperts,
     int workers,
-    Optional<URI> tap) {}
+    Optional<URI> tap,
+    Optional<URI> momentsTap,
+    double momentsShare) {}

@@ -41,13 +41,16 @@ final class EngineServer {
     WorkerExecutor loader = vertx.createSharedWorkerExecutor("loading", 1);
     Optional<TraceSender> traces =
         options.tap().map(tap -> new TraceSender(vertx, tap, options.model()));
+    Optional<MomentsSender> moments =
+        options.momentsTap().map(tap -> MomentsSender.start(vertx, tap, options));
     Router router = Router.router(vertx);
     router.route().handler(BodyHandler.create(false).setBodyLimit(MOST_BODY_BYTES));
     router.get("/health").handler(context -> context.end());
     router
         .get("/v1/models")
         .handler(context -> context.json(models(options, serving.current(), clock)));
-    new CompletionRoutes(options, serving, admission, workers, traces, clock).addTo(router);
+    new CompletionRoutes(options, serving, admission, workers, traces, moments, clock)
+        .addTo(router);
     new ControlRoutes(options, serving, admission, loader).addTo(router);
     router.route().failureHandler(Failures::answer);
     router.errorHandler(404, Failures::answer);

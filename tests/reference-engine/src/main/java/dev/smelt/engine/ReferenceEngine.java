@@ -68,6 +68,19 @@ public final class ReferenceEngine implements Callable<Integer> {
       description = "Agent to send routing traces with router logits to, as an engine hook would.")
   private @Nullable URI tap;
 
+  @Option(
+      names = "--moments-tap",
+      description =
+          "Agent to send second moments of the experts of --checkpoint to, as an engine hook"
+              + " would, whatever weights serve.")
+  private @Nullable URI momentsTap;
+
+  @Option(
+      names = "--moments-share",
+      defaultValue = "0.1",
+      description = "Share of the requests that they are measured on; default: ${DEFAULT-VALUE}.")
+  private double momentsShare;
+
   private ReferenceEngine() {}
 
   public static void main(String[] arguments) {
@@ -97,7 +110,9 @@ public final class ReferenceEngine implements Callable<Integer> {
             dialect,
             routedExperts,
             workers == null ? Runtime.getRuntime().availableProcessors() : workers,
-            Optional.ofNullable(tap));
+            Optional.ofNullable(tap),
+            Optional.ofNullable(momentsTap),
+            momentsShare);
     Vertx vertx = Vertx.vertx();
     try {
       EngineServer server =

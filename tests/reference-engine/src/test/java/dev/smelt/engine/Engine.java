@@ -43,13 +43,32 @@ final class Engine implements AutoCloseable {
 
   static Engine start(Path checkpoint, Dialect dialect) {
     return new Engine(
-        new EngineOptions(checkpoint, "127.0.0.1", 0, MODEL, dialect, true, 2, Optional.empty()));
+        new EngineOptions(
+            checkpoint,
+            "127.0.0.1",
+            0,
+            MODEL,
+            dialect,
+            true,
+            2,
+            Optional.empty(),
+            Optional.empty(),
+            1));
   }
 
   static Engine startTapped(Path checkpoint, URI tap) {
     return new Engine(
         new EngineOptions(
-            checkpoint, "127.0.0.1", 0, MODEL, Dialect.BOTH, false, 2, Optional.of(tap)));
+            checkpoint,
+            "127.0.0.1",
+            0,
+            MODEL,
+            Dialect.BOTH,
+            false,
+            2,
+            Optional.of(tap),
+            Optional.of(tap),
+            1));
   }
 
   HttpResponse<String> post(String path, String body) throws IOException, InterruptedException {

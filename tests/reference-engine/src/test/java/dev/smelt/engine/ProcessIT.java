@@ -18,10 +18,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -95,25 +97,7 @@ class ProcessIT {
     Vertx vertx = Vertx.vertx();
     BlockingQueue<Buffer> received = new LinkedBlockingQueue<>();
     try {
-      int port =
-          vertx
-              .createHttpServer()
-              .requestHandler(
-                  request ->
-                      request
-                          .body()
-                          .onSuccess(
-                              body -> {
-                                if (request.path().equals("/v1/tap/byte-moe")) {
-                                  received.add(body);
-                                }
-                                request.response().setStatusCode(202).end();
-                              }))
-              .listen(0, "127.0.0.1")
-              .toCompletionStage()
-              .toCompletableFuture()
-              .get()
-              .actualPort();
+      int port = listen(vertx, "/v1/tap/byte-moe", received);
       try (Engine engine =
           Engine.startTapped(Fixture.CHECKPOINT, URI.create("http://127.0.0.1:" + port))) {
         engine.post("/v1/completions", "{\"prompt\":\"The first\",\"max_tokens\":3}");
@@ -136,6 +120,36 @@ class ProcessIT {
   }
 
   @Test
+  void shouldSendSecondMomentsOfTheFirstWeightsToATap() throws Exception {
+    Vertx vertx = Vertx.vertx();
+    BlockingQueue<Buffer> received = new LinkedBlockingQueue<>();
+    try {
+      int port = listen(vertx, "/v1/tap/byte-moe/moments", received);
+      try (Engine engine =
+          Engine.startTapped(Fixture.CHECKPOINT, URI.create("http://127.0.0.1:" + port))) {
+        engine.post("/v1/completions", "{\"prompt\":\"The first\",\"max_tokens\":3}");
+
+        Path file = folder.resolve("received.moments.safetensors");
+        Files.write(file, received.poll(30, TimeUnit.SECONDS).getBytes());
+        try (SafetensorsFile moments = SafetensorsFile.open(file)) {
+          String block = "model.layers.3.block_sparse_moe.moments.";
+          double[] tokens = moments.doubles(block + "tokens");
+          assertThat(Arrays.stream(tokens).sum()).isEqualTo(24);
+          int expert =
+              IntStream.range(0, tokens.length)
+                  .filter(e -> tokens[e] > 0)
+                  .findFirst()
+                  .orElseThrow();
+          assertThat(moments.tensor(block + expert + ".activations").shape())
+              .containsExactly(256L, 256L);
+        }
+      }
+    } finally {
+      vertx.close().toCompletionStage().toCompletableFuture().join();
+    }
+  }
+
+  @Test
   void shouldServeWhenItsTapCanNotBeReached() throws Exception {
     try (Engine engine =
         Engine.startTapped(Fixture.CHECKPOINT, URI.create("http://127.0.0.1:" + freePort()))) {
@@ -144,6 +158,29 @@ class ProcessIT {
             .isEqualTo(200);
       }
     }
+  }
+
+  /** Keeps the bodies that are posted to a path and tells the port. */
+  private static int listen(Vertx vertx, String path, BlockingQueue<Buffer> received)
+      throws Exception {
+    return vertx
+        .createHttpServer()
+        .requestHandler(
+            request ->
+                request
+                    .body()
+                    .onSuccess(
+                        body -> {
+                          if (request.path().equals(path)) {
+                            received.add(body);
+                          }
+                          request.response().setStatusCode(202).end();
+                        }))
+        .listen(0, "127.0.0.1")
+        .toCompletionStage()
+        .toCompletableFuture()
+        .get()
+        .actualPort();
   }
 
   private static void assertFails(int exitCode, String message, String... arguments)
