@@ -14,10 +14,15 @@ import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.agent.config.SmeltConfig;
 import dev.smelt.agent.control.DriftPoint;
 import dev.smelt.agent.control.EngineActivator;
+import dev.smelt.agent.control.Fence;
+import dev.smelt.agent.control.LedModel;
 import dev.smelt.agent.control.LoopState;
+import dev.smelt.agent.control.LoopStatus;
 import dev.smelt.agent.control.ModelControl;
 import dev.smelt.agent.control.ModelLoop;
 import dev.smelt.agent.control.ServingFigures;
+import dev.smelt.agent.election.Election;
+import dev.smelt.agent.election.FencedActivator;
 import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.agent.swap.BlueGreenDriver;
 import dev.smelt.agent.swap.BlueGreenSettings;
@@ -48,9 +53,11 @@ import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.URI;
+import java.net.UnknownHostException;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -60,18 +67,19 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BiFunction;
-import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * The whole agent in this process: proxy taps, broker where none is configured, streams, control
- * loops, store and API.
+ * loops, store and API. Of several agents with one Kafka, one data folder and the same models, one
+ * runs streams and loops, the others only tap.
  *
  * <p>Failure semantics: {@link #start} either returns with everything running or closes what it had
  * started and throws with a message that names the part. {@link #close} ends in the opposite order;
@@ -83,10 +91,18 @@ public final class Agent implements AutoCloseable {
   private static final Duration STEP_LIMIT = Duration.ofSeconds(30);
   private static final Duration CONNECT_LIMIT = Duration.ofSeconds(5);
 
+  /** As other agents show it. */
+  private static final String NAME = hostName() + "-" + ProcessHandle.current().pid();
+
   private final SmeltConfig config;
   private final Clock clock = Clock.systemUTC();
   private final Deque<AutoCloseable> started = new ArrayDeque<>();
-  private final Map<String, ModelLoop> loops = new LinkedHashMap<>();
+  private final Map<String, LedModel> led = new LinkedHashMap<>();
+  private final Map<String, ProxyTap> taps = new ConcurrentHashMap<>();
+  private final Map<String, LiveMoments> moments = new ConcurrentHashMap<>();
+  private final Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
+  private volatile Optional<TrafficMonitor> traffic = Optional.empty();
+  private volatile Optional<Election> election = Optional.empty();
   private final Map<String, URI> proxies = new LinkedHashMap<>();
   private final HealthChecks health = new HealthChecks();
   private final Metrics metrics = new Metrics(health, clock);
@@ -135,7 +151,7 @@ public final class Agent implements AutoCloseable {
 
   /** The loop of a model. */
   public ModelControl control(String model) {
-    return loops.get(model);
+    return led.get(model);
   }
 
   /** The store of all models. */
@@ -145,8 +161,12 @@ public final class Agent implements AutoCloseable {
 
   @Override
   public void close() {
-    while (!started.isEmpty()) {
-      AutoCloseable part = started.pop();
+    closeAll(started);
+  }
+
+  private static void closeAll(Deque<AutoCloseable> parts) {
+    while (!parts.isEmpty()) {
+      AutoCloseable part = parts.pop();
       try {
         part.close();
       } catch (Exception e) {
@@ -162,7 +182,6 @@ public final class Agent implements AutoCloseable {
     if (config.management().otlp().enabled()) {
       metrics.send(config.management().otlp());
     }
-    Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
     for (ModelSettings model : config.models()) {
       checkpoints.put(model.name(), closing(Checkpoint.open(model.checkpoint())));
       requireEngines(model.engine());
@@ -170,22 +189,11 @@ public final class Agent implements AutoCloseable {
     Vertx vertx = Vertx.vertx(new VertxOptions().setPreferNativeTransport(true));
     closing(() -> await("vertx", vertx.close()));
     String kafka = kafka();
-    TrafficMonitor traffic =
-        closing(
-            TrafficMonitor.start(
-                kafka,
-                config.kafka(),
-                config.streams(),
-                config.data().resolve("streams"),
-                this::drifted));
-    metrics.kafkaLag(traffic::lag);
+    TrafficMonitor.createTopics(kafka, config.kafka());
+    metrics.kafkaLag(() -> traffic.map(TrafficMonitor::lag).orElse(0.0));
     metrics.storeBytes(this::storedBytes);
-    health.register(
-        "stream",
-        () ->
-            traffic.running()
-                ? new Finding.Well("counting")
-                : new Finding.Ill("not counting yet; see the log if this stays"));
+    health.register("stream", this::streamHealth);
+    health.register("leader", this::leaderHealth);
     UsageProducer usage =
         closing(
             UsageProducer.connect(
@@ -195,18 +203,18 @@ public final class Agent implements AutoCloseable {
                 metrics.registry()));
     IngestTap ingest = closing(new IngestTap(vertx, metrics.registry()));
     for (ModelSettings model : config.models()) {
-      startModel(vertx, model, checkpoints.get(model.name()), traffic, usage, ingest);
+      startModel(vertx, model, checkpoints.get(model.name()), usage, ingest);
     }
     AgentApi agentApi =
         new AgentApi(
             vertx,
             config.api(),
-            List.copyOf(loops.values()),
+            List.copyOf(led.values()),
             events,
             health,
             metrics,
             List.of(
-                new StoreMount(vertx, config.api(), store, List.copyOf(loops.values())),
+                new StoreMount(vertx, config.api(), store, List.copyOf(led.values())),
                 ingest::mount));
     api =
         URI.create(
@@ -216,6 +224,7 @@ public final class Agent implements AutoCloseable {
                     config.api().host(),
                     await("api", agentApi.start())));
     closing(() -> await("api", agentApi.close()));
+    lead(kafka);
     ManagementApi managementApi = new ManagementApi(vertx, config.management(), health, metrics);
     management = address(config.management().host(), await("management", managementApi.start()));
     closing(() -> await("management", managementApi.close()));
@@ -272,90 +281,177 @@ public final class Agent implements AutoCloseable {
         : config.kafka().bootstrapServers();
   }
 
+  /** An agent with a broker of its own is alone; others elect one of them. */
+  private void lead(String kafka) throws IOException {
+    if (config.kafka().embedded()) {
+      closing(new Leading(kafka, Fence.OPEN, config.data().resolve("streams")));
+      return;
+    }
+    Path streams = config.data().resolve("streams").resolve(NAME);
+    election =
+        Optional.of(
+            closing(
+                Election.join(
+                    TrafficMonitor.client(kafka, config.kafka()),
+                    config.streams().applicationId(),
+                    NAME,
+                    config.data(),
+                    clock,
+                    fence -> new Leading(kafka, fence, streams))));
+  }
+
+  private String leader() {
+    return election.flatMap(Election::leader).orElse("nobody yet");
+  }
+
+  private Finding leaderHealth() {
+    if (election.isEmpty() || election.get().leads()) {
+      return new Finding.Well("this agent acts");
+    }
+    return election
+        .get()
+        .failure()
+        .<Finding>map(reason -> new Finding.Ill("elected, but cannot act: " + reason))
+        .orElseGet(() -> new Finding.Well("standing by; " + leader() + " acts"));
+  }
+
+  private Finding streamHealth() {
+    if (traffic.isEmpty()) {
+      return election.isPresent()
+          ? new Finding.Well("the agent that acts counts")
+          : new Finding.Ill("not counting yet; see the log if this stays");
+    }
+    return traffic.get().running()
+        ? new Finding.Well("counting")
+        : new Finding.Ill("not counting yet; see the log if this stays");
+  }
+
+  /** The stream and the loops, while this agent acts. */
+  private final class Leading implements AutoCloseable {
+
+    private final Deque<AutoCloseable> parts = new ArrayDeque<>();
+
+    Leading(String kafka, Fence fence, Path streams) throws IOException {
+      try {
+        TrafficMonitor monitor =
+            TrafficMonitor.start(
+                kafka, config.kafka(), config.streams(), streams, Agent.this::drifted);
+        parts.push(monitor);
+        for (ModelSettings model : config.models()) {
+          start(model, monitor, fence);
+        }
+        traffic = Optional.of(monitor);
+      } catch (IOException | RuntimeException e) {
+        close();
+        throw e;
+      }
+    }
+
+    private void start(ModelSettings model, TrafficMonitor monitor, Fence fence)
+        throws IOException {
+      Path folder = config.data().resolve("models").resolve(model.name());
+      Checkpoint checkpoint = checkpoints.get(model.name());
+      LedModel led = Agent.this.led.get(model.name());
+      EngineActivator activator =
+          new EngineActivator(
+              driver(model.engine(), taps.get(model.name()).engines()),
+              store,
+              checkpoint,
+              model.engine().format(),
+              folder.resolve("served"));
+      ModelLoop loop =
+          new ModelLoop(
+              model,
+              checkpoint,
+              store,
+              monitor.of(model.name()),
+              moments.get(model.name()),
+              new FencedActivator(activator, fence, folder),
+              () -> serving(taps.get(model.name())),
+              fence,
+              folder,
+              clock,
+              () -> events.state(led.status()),
+              entry -> events.journal(model.name(), entry));
+      parts.push(loop);
+      led.lead(loop);
+      parts.push(led::standBy);
+      loop.start();
+    }
+
+    @Override
+    public void close() {
+      traffic = Optional.empty();
+      closeAll(parts);
+    }
+  }
+
   private void startModel(
       Vertx vertx,
       ModelSettings model,
       Checkpoint checkpoint,
-      TrafficMonitor traffic,
       UsageProducer usage,
       IngestTap ingest)
       throws IOException {
-    Path folder = config.data().resolve("models").resolve(model.name());
-    AtomicReference<ModelLoop> self = new AtomicReference<>();
-    Supplier<String> servedSnapshot = () -> self.get().servedSnapshot();
+    LiveMoments live =
+        LiveMoments.open(
+            momentsFolder(model),
+            model.name(),
+            checkpoint.blocks(),
+            config.streams().halfLife(),
+            clock);
+    moments.put(model.name(), live);
+    metrics.moments(model.name(), () -> live.tokens(LiveMoments.Span.ALL));
+    ingest.takeMoments(model.name(), live);
+    LedModel control = new LedModel(model, checkpoint, store, this::leader, clock);
+    led.put(model.name(), control);
+    metrics.watch(control);
+    metrics.storeSnapshots(model.name(), () -> store.snapshots(model.name()).size());
+    health.register("engine " + model.name(), () -> engineHealth(control));
+
     TappedModel tapped = TappedModel.of(model.name(), checkpoint);
     Combiner combiner =
         new Combiner(
             tapped,
             CombinerSettings.defaults(),
-            model.engine().urls().get(0).toString(),
+            model.engine().urls().get(0) + " through " + NAME,
             clock,
             usage);
+    ingest.take(tapped, combiner, control::servedSnapshot);
     ProxyTap proxy =
         new ProxyTap(
             vertx,
             proxySettings(model),
             tapped,
-            servedSnapshot,
+            control::servedSnapshot,
             combiner,
             clock,
             metrics.registry());
-    closing(() -> await("proxy", proxy.close()));
-    EngineActivator activator =
-        new EngineActivator(
-            driver(model.engine(), proxy.engines()),
-            store,
-            checkpoint,
-            model.engine().format(),
-            folder.resolve("served"));
-    LiveMoments moments =
-        LiveMoments.open(
-            folder.resolve("moments"),
-            model.name(),
-            checkpoint.blocks(),
-            config.streams().halfLife(),
-            clock);
-    metrics.moments(model.name(), () -> moments.tokens(LiveMoments.Span.ALL));
-    ingest.takeMoments(model.name(), moments);
-    ModelLoop loop =
-        new ModelLoop(
-            model,
-            checkpoint,
-            store,
-            traffic.of(model.name()),
-            moments,
-            activator,
-            () -> serving(proxy),
-            folder,
-            clock,
-            () -> changed(self.get()),
-            entry -> events.journal(model.name(), entry));
-    self.set(loop);
-    loops.put(model.name(), loop);
-    closing(loop);
-    metrics.watch(loop);
-    metrics.storeSnapshots(model.name(), () -> store.snapshots(model.name()).size());
-    health.register("engine " + model.name(), () -> engineHealth(loop));
-    ingest.take(tapped, combiner, servedSnapshot);
+    taps.put(model.name(), proxy);
     int port = await("proxy of " + model.name(), proxy.listen());
+    closing(() -> await("proxy", proxy.close()));
     proxies.put(model.name(), address(model.proxy().host(), port));
     health.register("tap " + model.name(), () -> tapHealth(proxy.status()));
-    loop.start();
+  }
+
+  /** Each agent keeps what is posted to it. */
+  private Path momentsFolder(ModelSettings model) {
+    Path all = config.data().resolve("models").resolve(model.name()).resolve("moments");
+    return config.kafka().embedded() ? all : all.resolve(hostName() + "-" + model.proxy().port());
   }
 
   private static ServingFigures serving(ProxyTap proxy) {
     ProxyTraffic traffic = proxy.traffic();
-    return new ServingFigures(traffic.requests(), traffic.failures(), traffic.time());
-  }
-
-  private void changed(ModelLoop loop) {
-    if (loop != null) {
-      events.state(loop.status());
-    }
+    return new ServingFigures(
+        traffic.requests(),
+        traffic.failures(),
+        traffic.time(),
+        traffic.scoredTokens(),
+        traffic.logProbability());
   }
 
   private void drifted(Drift drift) {
-    ModelLoop loop = loops.get(drift.model());
+    LedModel loop = led.get(drift.model());
     if (loop == null || !(drift instanceof ModelDrift)) {
       return;
     }
@@ -367,10 +463,15 @@ public final class Agent implements AutoCloseable {
     events.state(loop.status());
   }
 
-  private static Finding engineHealth(ModelLoop loop) {
-    return loop.status().state() instanceof LoopState.Degraded degraded
-        ? new Finding.Ill(degraded.reason())
-        : new Finding.Well("serves " + loop.status().served().orElse("nothing known yet"));
+  private static Finding engineHealth(ModelControl model) {
+    LoopStatus status = model.status();
+    if (status.state() instanceof LoopState.Degraded degraded) {
+      return new Finding.Ill(degraded.reason());
+    }
+    return new Finding.Well(
+        status.state() instanceof LoopState.Standby
+            ? status.decision()
+            : "serves " + status.served().orElse("nothing known yet"));
   }
 
   private static Finding tapHealth(TapStatus status) {
@@ -430,6 +531,14 @@ public final class Agent implements AutoCloseable {
           case VLLM -> EngineDialect.VLLM;
         },
         model.proxy().share());
+  }
+
+  private static String hostName() {
+    try {
+      return InetAddress.getLocalHost().getHostName();
+    } catch (UnknownHostException nameless) {
+      return "localhost";
+    }
   }
 
   private static URI address(String host, int port) {

@@ -14,11 +14,19 @@ import java.time.Duration;
  *     usual bound is a success rate of 99%
  * @param latency how many times the mean time of a request may become; 1.5 by default
  * @param signal by which share a number posted to the API may become worse; 0.05 by default
+ * @param logProbability by how much the mean log-probability of a generated token may fall, in
+ *     nats, where clients ask the engine for it; 0.1 by default: a perplexity higher by a tenth,
+ *     and more than two samples of 1,000 tokens, the fewest that are judged, differ by chance
  */
 public record CanarySettings(
-    Duration window, Integer minimumRequests, Double errorRate, Double latency, Double signal) {
+    Duration window,
+    Integer minimumRequests,
+    Double errorRate,
+    Double latency,
+    Double signal,
+    Double logProbability) {
 
-  static final CanarySettings DEFAULT = new CanarySettings(null, null, null, null, null);
+  static final CanarySettings DEFAULT = new CanarySettings(null, null, null, null, null, null);
 
   public CanarySettings {
     window = Settings.notNegative("window", Settings.orElse(window, Duration.ofMinutes(2)));
@@ -29,6 +37,8 @@ public record CanarySettings(
     Settings.require(latency >= 1, "latency", "use 1 or more times the latency before");
     signal = Settings.orElse(signal, 0.05);
     Settings.require(signal >= 0, "signal", "use a share of 0 or more");
+    logProbability = Settings.orElse(logProbability, 0.1);
+    Settings.require(logProbability >= 0, "logProbability", "use 0 nats or more");
   }
 
   /** Whether activations are watched at all. */

@@ -13,6 +13,11 @@ public interface Activator {
    */
   Result activate(Manifest snapshot);
 
+  /** Whether somebody else may have swapped since this was last asked. */
+  default boolean disturbed() {
+    return false;
+  }
+
   /** What the engines serve afterwards. */
   sealed interface Result {
 

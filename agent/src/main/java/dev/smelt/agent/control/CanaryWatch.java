@@ -19,7 +19,8 @@ import java.util.function.Supplier;
  * <p>An error rate is worse when the lower end of its 99% score interval (Wilson, 1927) is over the
  * rate before by more than the tolerance, so that one failure among few requests condemns nobody.
  * The mean latency is judged at the end of the window only, without the first tenth of it: the
- * requests that a swap held up end there.
+ * requests that a swap held up end there. The mean log-probability of the generated tokens is
+ * judged at the end, too: the traffic varies, and a mean over much of it less.
  */
 final class CanaryWatch {
 
@@ -27,6 +28,7 @@ final class CanaryWatch {
   private static final int MOST_SIGNALS = 32;
   private static final int MOST_VALUES = 1_000;
   private static final int SETTLING = 10;
+  private static final int FEWEST_SCORED = 1_000;
 
   /**
    * How the model served before an activation.
@@ -35,8 +37,16 @@ final class CanaryWatch {
    * @param errorRate share of failed requests
    * @param meanMillis mean time of a request
    * @param signals mean of each posted number
+   * @param scoredTokens that the mean log-probability rests on
+   * @param meanLogProbability of a generated token, in nats
    */
-  record Level(long requests, double errorRate, double meanMillis, Map<String, Double> signals) {
+  record Level(
+      long requests,
+      double errorRate,
+      double meanMillis,
+      Map<String, Double> signals,
+      long scoredTokens,
+      double meanLogProbability) {
     Level {
       signals = Map.copyOf(signals);
     }
@@ -108,7 +118,9 @@ final class CanaryWatch {
         before.requests(),
         before.errorRate(),
         before.meanMillis(),
-        means(now.minus(settings.window()), now));
+        means(now.minus(settings.window()), now),
+        before.scoredTokens(),
+        before.meanLogProbability());
   }
 
   /** Another snapshot serves from now on. */
@@ -139,6 +151,7 @@ final class CanaryWatch {
     Optional<String> worse =
         errors(before, since)
             .or(() -> over ? latency(before, steady) : Optional.empty())
+            .or(() -> over ? logProbability(before, since) : Optional.empty())
             .or(() -> signal(before, signals));
     if (worse.isPresent()) {
       return new Finding.Worse(worse.get(), figures);
@@ -185,6 +198,19 @@ final class CanaryWatch {
                 steady.meanMillis(), before.meanMillis()));
   }
 
+  private Optional<String> logProbability(Level before, ServingFigures since) {
+    boolean judged =
+        since.scoredTokens() >= FEWEST_SCORED && before.scoredTokens() >= FEWEST_SCORED;
+    double fall = before.meanLogProbability() - since.meanLogProbability();
+    return !judged || fall <= settings.logProbability()
+        ? Optional.empty()
+        : Optional.of(
+            format(
+                "a token has a log-probability of %.3f in the mean, %.3f before"
+                    + " (canary.logProbability)",
+                since.meanLogProbability(), before.meanLogProbability()));
+  }
+
   private synchronized Optional<String> signal(Level before, Map<String, Double> signals) {
     return signals.entrySet().stream()
         .filter(signal -> before.signals().containsKey(signal.getKey()))
@@ -224,6 +250,8 @@ final class CanaryWatch {
     figures.put("errorRateBefore", before.errorRate());
     figures.put("meanMillis", steady.meanMillis());
     figures.put("meanMillisBefore", before.meanMillis());
+    figures.put("meanLogProbability", since.meanLogProbability());
+    figures.put("meanLogProbabilityBefore", before.meanLogProbability());
     figures.put("signals", signals);
     figures.put("signalsBefore", before.signals());
     return figures;

@@ -17,7 +17,7 @@ import org.slf4j.LoggerFactory;
  * Where the loop of one model stands and what it did. Written by the loop's thread, read by any.
  *
  * <p>Failure semantics: what {@link #content} and {@link #newest} tell is on disk. An interrupt
- * takes effect after a write, never in it.
+ * takes effect after a write, never in it. Where another agent acts, nothing is written any more.
  */
 final class LoopRecord implements AutoCloseable {
 
@@ -25,6 +25,7 @@ final class LoopRecord implements AutoCloseable {
 
   private final String model;
   private final Clock clock;
+  private final Fence fence;
   private final Interruption interruption;
   private final StateFile stateFile;
   private final Journal journal;
@@ -42,12 +43,14 @@ final class LoopRecord implements AutoCloseable {
       String model,
       Path folder,
       Clock clock,
+      Fence fence,
       Interruption interruption,
       Runnable changed,
       Consumer<Entry> told)
       throws IOException {
     this.model = model;
     this.clock = clock;
+    this.fence = fence;
     this.interruption = interruption;
     this.changed = changed;
     this.journal = Journal.open(folder.resolve("journal.jsonl"), told);
@@ -75,14 +78,24 @@ final class LoopRecord implements AutoCloseable {
   }
 
   void save(StateFile.Content next) {
-    interruption.shield(() -> stateFile.write(next));
+    guarded(() -> stateFile.write(next));
     content = next;
     changed.run();
   }
 
   void write(Kind kind, String message, Map<String, Object> figures) {
     Entry entry = new Entry(clock.instant(), kind, message, figures);
-    interruption.shield(() -> journal.write(entry));
+    guarded(() -> journal.write(entry));
+  }
+
+  private void guarded(Runnable writing) {
+    interruption.shield(
+        () ->
+            fence.guard(
+                () -> {
+                  writing.run();
+                  return Optional.empty();
+                }));
   }
 
   void failed(String what, Exception e) {

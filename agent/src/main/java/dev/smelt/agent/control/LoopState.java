@@ -22,7 +22,8 @@ import java.time.Instant;
   @JsonSubTypes.Type(value = LoopState.Canary.class, name = "canary"),
   @JsonSubTypes.Type(value = LoopState.RolledBack.class, name = "rolled-back"),
   @JsonSubTypes.Type(value = LoopState.Paused.class, name = "paused"),
-  @JsonSubTypes.Type(value = LoopState.Degraded.class, name = "degraded")
+  @JsonSubTypes.Type(value = LoopState.Degraded.class, name = "degraded"),
+  @JsonSubTypes.Type(value = LoopState.Standby.class, name = "standby")
 })
 public sealed interface LoopState {
 
@@ -197,4 +198,11 @@ public sealed interface LoopState {
       return new Observing(now);
     }
   }
+
+  /**
+   * Another agent acts; this one only taps. Never on disk.
+   *
+   * @param leader the agent that acts
+   */
+  record Standby(Instant since, String leader) implements LoopState {}
 }

@@ -6,6 +6,7 @@ import dev.smelt.agent.control.Detector.Seen;
 import dev.smelt.agent.control.Journal.Entry;
 import dev.smelt.agent.control.Journal.Kind;
 import dev.smelt.agent.control.StateFile.OwnActivation;
+import dev.smelt.agent.merge.AlignmentCache;
 import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
@@ -50,7 +51,6 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
   private static final Duration TICK = Duration.ofMillis(250);
 
   private final ModelSettings settings;
-  private final Checkpoint checkpoint;
   private final SnapshotStore store;
   private final Clock clock;
   private final AlignmentFile alignments;
@@ -70,6 +70,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
    * @param checkpoint the full model, open as long as the loop
    * @param live where second moments of the traffic come to
    * @param figures how the engine has served so far
+   * @param fence lets through only what the acting agent does
    * @param folder where the loop keeps its state and its journal
    * @param changed called after each change of {@link #status}, on the loop's thread
    * @param told of each journal entry
@@ -82,18 +83,19 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       LiveMoments live,
       Activator activator,
       Supplier<ServingFigures> figures,
+      Fence fence,
       Path folder,
       Clock clock,
       Runnable changed,
       Consumer<Entry> told)
       throws IOException {
     this.settings = settings;
-    this.checkpoint = checkpoint;
     this.store = store;
     this.clock = clock;
     this.alignments = AlignmentFile.open(folder.resolve("alignments.bin"), checkpoint.digest());
     this.canary = new CanaryWatch(settings.canary(), figures);
-    this.record = new LoopRecord(settings.name(), folder, clock, interruption, changed, told);
+    this.record =
+        new LoopRecord(settings.name(), folder, clock, fence, interruption, changed, told);
     this.serving =
         new Serving(
             settings.name(),
@@ -104,6 +106,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
             settings.canary(),
             canary,
             record,
+            fence,
             clock);
     this.moments = new MomentsSupply(live, settings.compression(), traffic.halfLife(), clock);
     this.detector =
@@ -121,14 +124,14 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
             settings,
             checkpoint,
             store,
-            alignments,
+            fenced(alignments, fence),
             moments,
             detector,
             serving,
             record,
             interruption,
             clock);
-    this.fullExpertBytes = checkpoint.blocks().stream().mapToLong(this::expertBytes).sum();
+    this.fullExpertBytes = expertBytes(checkpoint);
     this.thread =
         Executors.newSingleThreadScheduledExecutor(
             work -> new Thread(work, "smelt-loop-" + settings.name()));
@@ -345,6 +348,9 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
       if (record.state() instanceof LoopState.Observing observing) {
         decide(observing);
       }
+    } catch (Fence.Deposed deposed) {
+      LOGGER.atInfo().addKeyValue("model", model()).log(deposed.getMessage());
+      serving.retryLater();
     } catch (RuntimeException e) {
       record.failed("the loop stumbled and goes on", e);
       serving.retryLater();
@@ -429,7 +435,31 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
         : remerger.remerge(waiting.approve(clock.instant()), detector.sinceShift(seen));
   }
 
-  private long expertBytes(MoeBlock block) {
+  /** Keeps nothing once another agent acts, which may keep some in the same file. */
+  private static AlignmentCache fenced(AlignmentFile alignments, Fence fence) {
+    return new AlignmentCache() {
+      @Override
+      public Optional<int[]> find(Pair pair) {
+        return alignments.find(pair);
+      }
+
+      @Override
+      public void keep(Pair pair, int[] permutation) {
+        fence.guard(
+            () -> {
+              alignments.keep(pair, permutation);
+              return permutation;
+            });
+      }
+    };
+  }
+
+  /** The bytes of all experts of a full model. */
+  static long expertBytes(Checkpoint checkpoint) {
+    return checkpoint.blocks().stream().mapToLong(block -> expertBytes(checkpoint, block)).sum();
+  }
+
+  private static long expertBytes(Checkpoint checkpoint, MoeBlock block) {
     return block.roles().stream()
         .mapToLong(
             role ->

@@ -49,6 +49,7 @@ final class Serving {
   private final CanarySettings settings;
   private final CanaryWatch canary;
   private final LoopRecord record;
+  private final Fence fence;
   private final Clock clock;
 
   private volatile Optional<Manifest> served = Optional.empty();
@@ -71,6 +72,7 @@ final class Serving {
       CanarySettings settings,
       CanaryWatch canary,
       LoopRecord record,
+      Fence fence,
       Clock clock) {
     this.model = model;
     this.checkpointDigest = checkpointDigest;
@@ -80,6 +82,7 @@ final class Serving {
     this.settings = settings;
     this.canary = canary;
     this.record = record;
+    this.fence = fence;
     this.clock = clock;
   }
 
@@ -139,6 +142,9 @@ final class Serving {
   Outcome follow() {
     Manifest wanted = wanted();
     active = Optional.of(wanted);
+    if (activator.disturbed()) {
+      served = Optional.empty();
+    }
     if (served.isPresent() && served.get().id().equals(wanted.id())) {
       finish(wanted);
       return new Outcome.Done(wanted.id() + " serves");
@@ -181,7 +187,7 @@ final class Serving {
    * it is told to.
    */
   Outcome move(Supplier<RefUpdate> change) {
-    RefUpdate update = change.get();
+    RefUpdate update = fence.guard(change);
     Outcome outcome = follow(update);
     if (update instanceof RefUpdate.Moved
         && outcome instanceof Outcome.Done
@@ -203,7 +209,8 @@ final class Serving {
         record
             .content()
             .with(new OwnActivation(previous, snapshot, canary.level(clock.instant()))));
-    return follow(store.activate(model, snapshot, new Reason(SELF, oneLine(reason))));
+    return follow(
+        fence.guard(() -> store.activate(model, snapshot, new Reason(SELF, oneLine(reason)))));
   }
 
   /**
@@ -216,12 +223,14 @@ final class Serving {
     TurnedDown traffic = new TurnedDown(watching.previous(), clock.instant(), worse.baseline());
     record.save(record.content().withdraw(worse.id(), traffic).with(own));
     follow(
-        store.moveRef(
-            model,
-            Ref.ACTIVE,
-            Optional.of(worse.id()),
-            watching.previous(),
-            new Reason(SELF, oneLine("canary: " + reason))));
+        fence.guard(
+            () ->
+                store.moveRef(
+                    model,
+                    Ref.ACTIVE,
+                    Optional.of(worse.id()),
+                    watching.previous(),
+                    new Reason(SELF, oneLine("canary: " + reason)))));
   }
 
   /**
@@ -287,17 +296,19 @@ final class Serving {
     if (served.isEmpty()) {
       return new Outcome.Refused(reason);
     }
+    Manifest kept = served.get();
     RefUpdate back =
-        store.moveRef(
-            model,
-            Ref.ACTIVE,
-            Optional.of(wanted.id()),
-            served.get().id(),
-            new Reason(SELF, oneLine("engine refused: " + reason)));
+        fence.guard(
+            () ->
+                store.moveRef(
+                    model,
+                    Ref.ACTIVE,
+                    Optional.of(wanted.id()),
+                    kept.id(),
+                    new Reason(SELF, oneLine("engine refused: " + reason))));
     if (back instanceof RefUpdate.Moved) {
       active = served;
       if (record.content().ownOf(wanted.id()).isPresent()) {
-        Manifest kept = served.get();
         record.save(
             record
                 .content()
@@ -323,7 +334,11 @@ final class Serving {
     List<Baseline> baselines = Baselines.of(snapshot, reference(), now);
     baselineSent = baselines.isEmpty();
     if (!baselineSent) {
-      traffic.rebase(baselines);
+      fence.guard(
+          () -> {
+            traffic.rebase(baselines);
+            return baselines;
+          });
       baselineSent = true;
     }
   }
@@ -336,6 +351,10 @@ final class Serving {
           .filter(known -> known.id().equals(ref.get().snapshot()))
           .orElseGet(() -> store.manifest(model, ref.get().snapshot()));
     }
+    return fence.guard(this::firstBase);
+  }
+
+  private Manifest firstBase() {
     try (Publication publication = store.begin(model)) {
       Manifest base =
           publication.commit(ManifestDraft.of(SELF, "start", FULL_MODEL, checkpointDigest));

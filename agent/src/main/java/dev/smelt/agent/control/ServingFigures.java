@@ -8,15 +8,27 @@ import java.time.Duration;
  * @param requests answered requests
  * @param failures those that failed on the engine's side
  * @param time they took, summed over all
+ * @param scoredTokens generated tokens whose log-probability the engine returned
+ * @param logProbability of these, summed; natural logarithm
  */
-public record ServingFigures(long requests, long failures, Duration time) {
+public record ServingFigures(
+    long requests, long failures, Duration time, long scoredTokens, double logProbability) {
 
   public static final ServingFigures NONE = new ServingFigures(0, 0, Duration.ZERO);
+
+  /** Without log-probabilities. */
+  public ServingFigures(long requests, long failures, Duration time) {
+    this(requests, failures, time, 0, 0);
+  }
 
   /** What came after an earlier reading. */
   ServingFigures since(ServingFigures earlier) {
     return new ServingFigures(
-        requests - earlier.requests, failures - earlier.failures, time.minus(earlier.time));
+        requests - earlier.requests,
+        failures - earlier.failures,
+        time.minus(earlier.time),
+        scoredTokens - earlier.scoredTokens,
+        logProbability - earlier.logProbability);
   }
 
   double errorRate() {
@@ -25,5 +37,10 @@ public record ServingFigures(long requests, long failures, Duration time) {
 
   double meanMillis() {
     return requests == 0 ? 0 : time.toNanos() / 1e6 / requests;
+  }
+
+  /** Of a token; 0 without any. */
+  double meanLogProbability() {
+    return scoredTokens == 0 ? 0 : logProbability / scoredTokens;
   }
 }

@@ -58,6 +58,7 @@ final class Answer {
   private final byte[] json;
   private final List<Span> experts = new ArrayList<>();
   private final List<Span> cuts = new ArrayList<>();
+  private final TokenScores scores = new TokenScores();
   private Optional<String> elementType = Optional.empty();
   private int choices;
   private int promptTokens = Payload.UNKNOWN_ROWS;
@@ -87,6 +88,11 @@ final class Answer {
 
   boolean carriesExperts() {
     return !experts.isEmpty();
+  }
+
+  /** What the engine says of how likely its tokens are; none unless the client asked. */
+  TokenScores scores() {
+    return scores;
   }
 
   /** The answer as the engine wrote it. */
@@ -166,6 +172,10 @@ final class Answer {
       case START_OBJECT -> {
         if (inside != Place.ELSEWHERE) {
           return object(parser, inside) && inside == Place.EXTENSION;
+        }
+        if (place == Place.CHOICES && name.equals("logprobs")) {
+          scores.read(parser);
+          return false;
         }
         parser.skipChildren();
       }

@@ -85,7 +85,9 @@ public final class ProxyTap {
         HttpProxy.reverseProxy(new ProxyOptions().setSupportWebSocket(false), client)
             .origin(this::connect)
             .addInterceptor(new Routing())
-            .addInterceptor(new TapInterceptor(settings, health, intake::offer, servedSnapshot));
+            .addInterceptor(
+                new TapInterceptor(
+                    settings, health, intake::offer, traffic::scored, servedSnapshot));
     server =
         vertx
             .createHttpServer(

@@ -28,6 +28,7 @@ final class TapInterceptor implements ProxyInterceptor {
   private final ProxySettings settings;
   private final TapHealth health;
   private final Consumer<Capture> sink;
+  private final Consumer<TokenScores> scores;
   private final Supplier<String> servedSnapshot;
 
   /** Whether the engine has been seen to send routed experts in vLLM's form, asked or not. */
@@ -53,10 +54,12 @@ final class TapInterceptor implements ProxyInterceptor {
       ProxySettings settings,
       TapHealth health,
       Consumer<Capture> sink,
+      Consumer<TokenScores> scores,
       Supplier<String> servedSnapshot) {
     this.settings = settings;
     this.health = health;
     this.sink = sink;
+    this.scores = scores;
     this.servedSnapshot = servedSnapshot;
   }
 
@@ -200,6 +203,9 @@ final class TapInterceptor implements ProxyInterceptor {
   private Optional<Answer> read(byte[] json, Exchange exchange) {
     try {
       Answer answer = Answer.read(json);
+      if (exchange.sampled()) {
+        scores.accept(answer.scores());
+      }
       if (answer.carriesExperts()) {
         List<Payload> payloads = answer.payloads(exchange.startLength(settings.knownPrefix()));
         volunteers = volunteers || payloads.get(0).isNpy();

@@ -4,6 +4,7 @@ import dev.smelt.agent.config.KafkaSettings;
 import dev.smelt.agent.config.StreamsSettings;
 import dev.smelt.agent.control.DriftHistory;
 import dev.smelt.agent.control.Traffic;
+import dev.smelt.agent.election.Election;
 import dev.smelt.streams.drift.Drift;
 import dev.smelt.streams.drift.DriftFormat;
 import dev.smelt.streams.profile.Baseline;
@@ -15,6 +16,7 @@ import dev.smelt.streams.topology.RoutingTopology;
 import dev.smelt.streams.topology.Topics;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -28,6 +30,7 @@ import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
@@ -39,6 +42,7 @@ import org.apache.kafka.common.errors.WakeupException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 import org.apache.kafka.streams.KafkaStreams;
+import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.errors.InvalidStateStoreException;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.slf4j.Logger;
@@ -82,12 +86,11 @@ public final class TrafficMonitor implements AutoCloseable {
   }
 
   /**
-   * Creates the topics that are missing and starts.
+   * Starts; the topics must be there.
    *
    * @param bootstrapServers of the broker, given or embedded
    * @param folder for the state of the streams
    * @param listener told of each drift record
-   * @throws IllegalStateException if the broker does not answer; the message names it
    */
   public static TrafficMonitor start(
       String bootstrapServers,
@@ -96,7 +99,6 @@ public final class TrafficMonitor implements AutoCloseable {
       Path folder,
       Consumer<Drift> listener) {
     Map<String, Object> client = client(bootstrapServers, kafka);
-    createTopics(client, bootstrapServers, kafka);
     Properties properties =
         new dev.smelt.streams.topology.StreamsSettings(
                 settings.applicationId(),
@@ -107,6 +109,9 @@ public final class TrafficMonitor implements AutoCloseable {
                 commitInterval(settings.window()),
                 kafka.replication())
             .properties();
+    properties.put(
+        StreamsConfig.mainConsumerPrefix(ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG),
+        (int) Election.SESSION.toMillis());
     properties.putAll(kafka.properties());
     KafkaStreams streams = new KafkaStreams(RoutingTopology.build(routing(settings)), properties);
     streams.setUncaughtExceptionHandler(
@@ -232,8 +237,13 @@ public final class TrafficMonitor implements AutoCloseable {
     }
   }
 
-  private static void createTopics(
-      Map<String, Object> client, String bootstrapServers, KafkaSettings kafka) {
+  /**
+   * Creates the topics that are missing.
+   *
+   * @throws IllegalStateException if the broker does not answer; the message names it
+   */
+  public static void createTopics(String bootstrapServers, KafkaSettings kafka) {
+    Map<String, Object> client = client(bootstrapServers, kafka);
     try (Admin admin =
         Admin.create(
             with(
@@ -243,7 +253,9 @@ public final class TrafficMonitor implements AutoCloseable {
                     (int) FIRST_CONTACT.toMillis(),
                     "request.timeout.ms",
                     (int) FIRST_CONTACT.toMillis() / 2)))) {
-      List<NewTopic> topics = Topics.all(PARTITIONS, kafka.replication().shortValue());
+      List<NewTopic> topics =
+          new ArrayList<>(Topics.all(PARTITIONS, kafka.replication().shortValue()));
+      topics.add(new NewTopic(Election.TOPIC, 1, kafka.replication().shortValue()));
       admin.createTopics(topics).values().values().forEach(TrafficMonitor::created);
     } catch (IllegalStateException e) {
       throw new IllegalStateException(

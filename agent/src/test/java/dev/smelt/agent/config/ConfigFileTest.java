@@ -76,6 +76,7 @@ class ConfigFileTest {
     assertThat(model.canary().errorRate()).isEqualTo(0.01);
     assertThat(model.canary().latency()).isEqualTo(1.5);
     assertThat(model.canary().signal()).isEqualTo(0.05);
+    assertThat(model.canary().logProbability()).isEqualTo(0.1);
   }
 
   @Test

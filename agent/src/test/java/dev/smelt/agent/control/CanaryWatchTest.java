@@ -19,7 +19,7 @@ class CanaryWatchTest {
   private ServingFigures serving = ServingFigures.NONE;
   private final CanaryWatch watch =
       new CanaryWatch(
-          new CanarySettings(Duration.ofSeconds(100), 20, 0.01, 1.5, 0.05), () -> serving);
+          new CanarySettings(Duration.ofSeconds(100), 20, 0.01, 1.5, 0.05, null), () -> serving);
 
   @BeforeEach
   void serveWellBefore() {
@@ -93,6 +93,30 @@ class CanaryWatchTest {
   }
 
   @Test
+  void shouldFindAnswersThatTheModelIsLessSureOf() {
+    score(2_000, -0.5);
+    Level before = begin();
+    score(2_000, -0.7);
+
+    assertThat(watch.judge(before, UNTIL.minusSeconds(1), UNTIL)).isInstanceOf(Finding.Open.class);
+    assertThat(watch.judge(before, UNTIL, UNTIL))
+        .isInstanceOf(Finding.Worse.class)
+        .extracting(Finding::reason)
+        .isEqualTo(
+            "a token has a log-probability of -0.700 in the mean, -0.500 before"
+                + " (canary.logProbability)");
+  }
+
+  @Test
+  void shouldNotJudgeLogProbabilitiesOfFewTokens() {
+    score(2_000, -0.5);
+    Level before = begin();
+    score(999, -5);
+
+    assertThat(watch.judge(before, UNTIL, UNTIL)).isInstanceOf(Finding.Well.class);
+  }
+
+  @Test
   void shouldFindAPostedNumberThatBecameWorse() {
     watch.post(new Signal("quality", 0.90, Signal.Better.HIGHER), START.minusSeconds(10));
     watch.post(new Signal("cost", 10, Signal.Better.LOWER), START.minusSeconds(10));
@@ -127,7 +151,17 @@ class CanaryWatchTest {
   }
 
   private void settle() {
-    watch.judge(new Level(0, 0, 0, java.util.Map.of()), START.plusSeconds(10), UNTIL);
+    watch.judge(new Level(0, 0, 0, java.util.Map.of(), 0, 0), START.plusSeconds(10), UNTIL);
+  }
+
+  private void score(long tokens, double each) {
+    serving =
+        new ServingFigures(
+            serving.requests(),
+            serving.failures(),
+            serving.time(),
+            serving.scoredTokens() + tokens,
+            serving.logProbability() + tokens * each);
   }
 
   private void serve(long requests, long failures, long millisEach) {

@@ -128,7 +128,7 @@ class LoopScheduleTest {
             new PolicySettings(
                 mode, 2, null, 100L, null, null, new ScheduleSettings("0 3 * * *", null)),
             null,
-            new CanarySettings(Duration.ZERO, null, null, null, null)),
+            new CanarySettings(Duration.ZERO, null, null, null, null, null)),
         checkpoint,
         store,
         traffic,
@@ -136,6 +136,7 @@ class LoopScheduleTest {
             folder.resolve("moments"), MODEL, checkpoint.blocks(), Duration.ofMinutes(5), clock),
         snapshot -> new Activator.Result.Served(),
         () -> ServingFigures.NONE,
+        Fence.OPEN,
         folder.resolve("loop"),
         clock,
         () -> {},

@@ -54,7 +54,7 @@ class ModelLoopTest {
   private final List<String> activated = new CopyOnWriteArrayList<>();
   private volatile Function<Manifest, Activator.Result> engine =
       snapshot -> new Activator.Result.Served();
-  private CanarySettings canary = new CanarySettings(Duration.ZERO, null, null, null, null);
+  private CanarySettings canary = new CanarySettings(Duration.ZERO, null, null, null, null, null);
   private String strategy = "m-smoe";
   private List<String> alternatives = List.of();
   private List<Double> memory = List.of();
@@ -384,7 +384,7 @@ class ModelLoopTest {
 
   @Test
   void shouldRollBackByItselfWhenRequestsFailAfterAnActivation() throws IOException {
-    canary = new CanarySettings(Duration.ofMinutes(5), null, null, null, null);
+    canary = new CanarySettings(Duration.ofMinutes(5), null, null, null, null, null);
     start(Mode.AUTO);
     traffic.show(1);
     await().until(() -> loop.state() instanceof LoopState.Canary);
@@ -409,7 +409,7 @@ class ModelLoopTest {
 
   @Test
   void shouldKeepWhatServesNoWorse() {
-    canary = new CanarySettings(Duration.ofMillis(500), null, null, null, null);
+    canary = new CanarySettings(Duration.ofMillis(500), null, null, null, null, null);
     start(Mode.AUTO);
     traffic.show(1);
 
@@ -424,7 +424,7 @@ class ModelLoopTest {
 
   @Test
   void shouldGoOnWatchingAfterARestart() throws IOException {
-    canary = new CanarySettings(Duration.ofMinutes(5), null, null, null, null);
+    canary = new CanarySettings(Duration.ofMinutes(5), null, null, null, null, null);
     start(Mode.AUTO);
     traffic.show(1);
     await().until(() -> loop.state() instanceof LoopState.Canary);
@@ -701,6 +701,7 @@ class ModelLoopTest {
                 return engine.apply(snapshot);
               },
               () -> serving,
+              Fence.OPEN,
               folder.resolve("loop"),
               Clock.systemUTC(),
               () -> {},

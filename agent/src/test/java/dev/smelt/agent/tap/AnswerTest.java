@@ -46,6 +46,31 @@ class AnswerTest {
   @CsvSource(
       delimiter = '|',
       value = {
+        // completions
+        "{'choices':[{'text':'ab','logprobs':{'tokens':['a','b'],'token_logprobs':[null,-1.5],'top_logprobs':[{'a':-1}]}}]}|1|-1.5",
+        "{'choices':[{'logprobs':{'token_logprobs':[-1,-2]}},{'logprobs':{'token_logprobs':[-3]}}]}|3|-6",
+        // chat
+        "{'choices':[{'logprobs':{'content':[{'token':'a','logprob':-0.5,'top_logprobs':[{'token':'b','logprob':-9}]},{'logprob':-2}],'refusal':null}}]}|2|-2.5",
+        // none
+        "{'choices':[{'text':'a','logprobs':null}]}|0|0",
+        "{'choices':[{'logprobs':{'content':null}}]}|0|0",
+        "{'logprobs':{'token_logprobs':[-1]},'choices':[]}|0|0",
+      })
+  void shouldReadLogProbabilitiesWhereTheClientAsked(String answer, long tokens, double sum)
+      throws PayloadException {
+    byte[] bytes = json(answer);
+
+    Answer read = Answer.read(bytes);
+
+    assertThat(read.scores().tokens()).isEqualTo(tokens);
+    assertThat(read.scores().sum()).isEqualTo(sum);
+    assertThat(read.stripped()).isSameAs(bytes);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
         "{'choices':[{'text':'a'}]}",
         "{'choices':[{'text':'a','routed_experts':null}]}",
         "{'choices':[{'message':{'routed_experts':'a client speaks of it'}}]}",

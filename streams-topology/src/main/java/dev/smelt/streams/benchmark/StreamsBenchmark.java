@@ -51,7 +51,6 @@ import org.apache.kafka.streams.kstream.Consumed;
 public final class StreamsBenchmark {
 
   private static final int PARTITIONS = 4;
-  private static final int TOKENS_PER_RECORD = 4096;
   private static final Duration RECORD_SPAN = Duration.ofMillis(250);
 
   /** Long enough for windows to close: 20 seconds of traffic. */
@@ -98,7 +97,8 @@ public final class StreamsBenchmark {
   /**
    * One line of the result.
    *
-   * @param engines engines that sent the records, at 4,096 tokens each 250 ms
+   * @param tokens tokens in a record
+   * @param engines engines that sent the records, one a layer each 250 ms
    * @param records records in the topic
    * @param decisions decisions in them
    * @param bytes size of their values, before compression
@@ -114,6 +114,7 @@ public final class StreamsBenchmark {
   public record Line(
       Model model,
       Mode mode,
+      int tokens,
       int engines,
       long records,
       long decisions,
@@ -224,9 +225,10 @@ public final class StreamsBenchmark {
   /**
    * Measures one model in one mode.
    *
+   * @param tokens tokens in a record
    * @param megabytes how much to send, roughly
    */
-  public Line measure(Model model, Mode mode, int megabytes, long seed)
+  public Line measure(Model model, Mode mode, int tokens, int megabytes, long seed)
       throws InterruptedException, ExecutionException {
     long recordBytes =
         UsageRecordFormat.write(
@@ -237,7 +239,7 @@ public final class StreamsBenchmark {
                     0,
                     Instant.EPOCH,
                     Instant.EPOCH,
-                    Fleet.decisions(model, mode, TOKENS_PER_RECORD, seed)))
+                    Fleet.decisions(model, mode, tokens, seed)))
             .length;
     long perStep = recordBytes * model.layers();
     long inAll = megabytes * 1_000_000L;
@@ -245,7 +247,7 @@ public final class StreamsBenchmark {
     int steps = (int) Math.max(1, Math.min(STEPS, inAll / perStep / engines));
     createTopics(PARTITIONS);
     Fleet.Sent sent =
-        new Fleet(bootstrapServers, model, mode, engines, TOKENS_PER_RECORD, seed)
+        new Fleet(bootstrapServers, model, mode, engines, tokens, seed)
             .sendAtOnce(steps, RECORD_SPAN);
     consume(sent.records());
     Time consumer = consume(sent.records());
@@ -256,9 +258,10 @@ public final class StreamsBenchmark {
     return new Line(
         model,
         mode,
+        tokens,
         engines,
         sent.records(),
-        sent.records() * TOKENS_PER_RECORD * model.topK(),
+        sent.records() * tokens * model.topK(),
         sent.bytes(),
         consumer,
         idle.time(),
@@ -266,7 +269,7 @@ public final class StreamsBenchmark {
         counted.ageing(),
         records(Topics.USAGE, PARTITIONS) / 2,
         changelogBytes("counted"),
-        stateBytes(model, Fleet.decisions(model, mode, TOKENS_PER_RECORD, seed)));
+        stateBytes(model, Fleet.decisions(model, mode, tokens, seed)));
   }
 
   /**

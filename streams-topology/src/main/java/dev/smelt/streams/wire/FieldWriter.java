@@ -73,12 +73,14 @@ public final class FieldWriter {
    */
   public FieldWriter counts(int tag, long[] values) {
     int listed = listedBytes(values);
-    int plane = planeBytes(values);
+    int plane = 2 + values.length + largeBytes(values);
     if (values.length >= PLANE_VALUES && plane <= listed + listed / 4) {
       header(tag, plane);
+      reserve(plane);
       plane(values);
     } else {
       header(tag, listed);
+      reserve(listed);
       list(values);
     }
     return this;
@@ -91,40 +93,38 @@ public final class FieldWriter {
       if (value == 0) {
         zeros++;
       } else {
-        length += varintBytes(value) + runBytes(zeros);
+        length += zeros == 0 ? 0 : 1 + varintBytes(zeros);
+        length += varintBytes(value);
         zeros = 0;
       }
     }
-    return length + runBytes(zeros);
-  }
-
-  private static int runBytes(int zeros) {
-    return zeros == 0 ? 0 : 1 + varintBytes(zeros);
+    return zeros == 0 ? length : length + 1 + varintBytes(zeros);
   }
 
   private void list(long[] values) {
+    int at = size;
     int zeros = 0;
     for (long value : values) {
       if (value == 0) {
         zeros++;
       } else {
-        run(zeros);
-        varint(value);
-        zeros = 0;
+        if (zeros > 0) {
+          bytes[at++] = 0;
+          at = varint(zeros, at);
+          zeros = 0;
+        }
+        at = varint(value, at);
       }
     }
-    run(zeros);
-  }
-
-  private void run(int zeros) {
     if (zeros > 0) {
-      varint(0);
-      varint(zeros);
+      bytes[at++] = 0;
+      at = varint(zeros, at);
     }
+    size = at;
   }
 
-  private static int planeBytes(long[] values) {
-    int length = 2 + values.length;
+  private static int largeBytes(long[] values) {
+    int length = 0;
     int next = 0;
     for (int i = 0; i < values.length; i++) {
       if (values[i] >>> Byte.SIZE != 0) {
@@ -137,20 +137,21 @@ public final class FieldWriter {
 
   /** Begins with a run of no zeros, which a list never does. */
   private void plane(long[] values) {
-    reserve(2 + values.length);
-    bytes[size++] = 0;
-    bytes[size++] = 0;
+    int at = size;
+    bytes[at++] = 0;
+    bytes[at++] = 0;
     for (long value : values) {
-      bytes[size++] = (byte) value;
+      bytes[at++] = (byte) value;
     }
     int next = 0;
     for (int i = 0; i < values.length; i++) {
       if (values[i] >>> Byte.SIZE != 0) {
-        varint(i - next);
-        varint(values[i] >>> Byte.SIZE);
+        at = varint(i - next, at);
+        at = varint(values[i] >>> Byte.SIZE, at);
         next = i + 1;
       }
     }
+    size = at;
   }
 
   public byte[] toBytes() {
@@ -164,12 +165,20 @@ public final class FieldWriter {
 
   private void varint(long value) {
     reserve(10);
+    size = varint(value, size);
+  }
+
+  /** Writes where there is room, and returns where it ends. */
+  private int varint(long value, int begin) {
+    byte[] into = bytes;
+    int at = begin;
     long rest = value;
     while ((rest & ~0x7fL) != 0) {
-      bytes[size++] = (byte) (rest | 0x80);
+      into[at++] = (byte) (rest | 0x80);
       rest >>>= 7;
     }
-    bytes[size++] = (byte) rest;
+    into[at++] = (byte) rest;
+    return at;
   }
 
   private static int varintBytes(long value) {

@@ -196,7 +196,7 @@ class SwapWaysIT {
             .start();
     await()
         .atMost(PATIENCE)
-        .ignoreException(IOException.class)
+        .ignoreExceptionsInstanceOf(IOException.class)
         .until(
             () ->
                 http.send(
