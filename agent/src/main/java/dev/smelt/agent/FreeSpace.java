@@ -23,7 +23,7 @@ final class FreeSpace {
     while (!Files.exists(existing)) {
       existing = existing.getParent();
     }
-    long free = Files.getFileStore(existing).getUsableSpace();
+    long free = existing.toFile().getUsableSpace();
     if (free < bytes) {
       throw new IllegalStateException(
           String.format(
