@@ -14,8 +14,10 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -32,6 +34,7 @@ public final class CheckpointRemergeBench {
   private static final String MODEL = "bench";
   private static final double MEMORY_SHARE = 0.5;
   private static final int TEXT_BYTES = 16_384;
+  private static final int LITTLE_BYTES = 1024;
   private static final double WHOLE_SECONDS = 2;
   private static final double INCREMENTAL_SECONDS = 0.3;
 
@@ -40,7 +43,7 @@ public final class CheckpointRemergeBench {
   /**
    * @param directory a checkpoint that the reference runtime can run
    * @param traffic a folder of texts: the first half of them is the old traffic; then a little of
-   *     the next one is added
+   *     the next one is added, then the other half
    */
   public static List<Figure> run(Path directory, Path traffic) throws IOException {
     Path folder = Files.createTempDirectory("remerge");
@@ -48,28 +51,49 @@ public final class CheckpointRemergeBench {
         SnapshotStore store = SnapshotStore.open(folder.resolve("store"), Clock.systemUTC())) {
       List<byte[]> texts = texts(traffic);
       List<byte[]> old = texts.subList(0, texts.size() / 2);
-      byte[] added = Arrays.copyOf(texts.get(texts.size() / 2), TEXT_BYTES / 16);
+      List<byte[]> other = texts.subList(texts.size() / 2, texts.size());
       MoeModel model = MoeModel.load(directory);
       Map<String, Usage> before = usage(checkpoint, model, old, folder);
-      Map<String, Usage> after =
-          usage(checkpoint, model, Stream.concat(old.stream(), Stream.of(added)).toList(), folder);
 
       RemergeProbe known = probe(checkpoint, store);
       Manifest full = known.full(MODEL);
       Manifest active = known.remerge(before, Optional.empty(), full);
-      return List.of(
+      List<Figure> figures = new ArrayList<>();
+      figures.add(
           against(
               WHOLE_SECONDS,
               "whole re-merge, nothing known",
-              () -> probe(checkpoint, store).remerge(before, Optional.empty(), full)),
+              () -> probe(checkpoint, store).remerge(before, Optional.empty(), full)));
+      figures.add(
           against(
               WHOLE_SECONDS,
               "  the same, alignments known",
-              () -> known.remerge(before, Optional.empty(), full)),
-          against(
-              INCREMENTAL_SECONDS,
-              "incremental re-merge, a little other traffic",
-              () -> known.remerge(after, Optional.empty(), active)));
+              () -> known.remerge(before, Optional.empty(), full)));
+      Map<String, List<byte[]>> added = new LinkedHashMap<>();
+      added.put("a little other traffic", List.of(Arrays.copyOf(other.get(0), LITTLE_BYTES)));
+      added.put("half of the traffic another", other);
+      for (Map.Entry<String, List<byte[]>> entry : added.entrySet()) {
+        Map<String, Usage> after =
+            usage(
+                checkpoint,
+                model,
+                Stream.concat(old.stream(), entry.getValue().stream()).toList(),
+                folder);
+        figures.add(
+            against(
+                INCREMENTAL_SECONDS,
+                "incremental re-merge, " + entry.getKey(),
+                () -> known.remerge(after, Optional.empty(), active)));
+        Manifest next = known.remerge(after, Optional.empty(), active);
+        figures.add(
+            new Figure(
+                "  its new tensors",
+                RemergeProbe.added(next, active),
+                "bytes",
+                "the whole snapshot",
+                OptionalDouble.of(next.bytes())));
+      }
+      return figures;
     } finally {
       delete(folder);
     }

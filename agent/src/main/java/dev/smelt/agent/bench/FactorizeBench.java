@@ -25,12 +25,43 @@ public final class FactorizeBench {
    */
   public static List<Figure> run(int rows, int cols) {
     List<Figure> figures = new ArrayList<>();
+    addProducts(rows, cols, figures);
     for (int share : new int[] {4, 8}) {
       int rank = Math.min(rows, cols) / share;
       add("even spectrum", rows, cols, rank, 0, figures);
       add("falling spectrum", rows, cols, rank, 0.5, figures);
     }
     return figures;
+  }
+
+  /** What products cost here, and the one that every factorisation begins with. */
+  private static void addProducts(int rows, int cols, List<Figure> figures) {
+    Compute compute = Compute.cpu();
+    Random random = new Random(1);
+    Matrix weight = random(rows, cols, random);
+    Matrix moment = random(cols, cols, random);
+    double seconds = Timing.fastest(() -> compute.multiply(weight, moment));
+    figures.add(
+        new Figure(
+            "matrix products, %d x %d by %d x %d".formatted(rows, cols, cols, cols),
+            2.0 * rows * cols * cols / seconds / 1e9,
+            "GFLOP/s",
+            "nothing",
+            OptionalDouble.empty()));
+    figures.add(
+        new Figure(
+            "the outputs' second moment",
+            Timing.fastest(() -> compute.congruence(weight, moment)),
+            "s",
+            "as two full products",
+            OptionalDouble.of(
+                Timing.fastest(
+                    () ->
+                        compute.multiply(
+                            Transpose.NO,
+                            compute.multiply(weight, moment),
+                            Transpose.YES,
+                            weight)))));
   }
 
   private static void add(
@@ -49,7 +80,7 @@ public final class FactorizeBench {
             "s",
             "LAPACK gesdd",
             OptionalDouble.of(Timing.fastest(() -> compute.svd(whitened)))));
-    Matrix factored = FactoringProbe.whitened(compute, weight, moment, rank);
+    Matrix factored = FactoringProbe.whitened(compute, weight, moment, rank).product(compute);
     double most = FactoringProbe.loss(compute, weight, Matrix.zeros(rows, cols), moment);
     figures.add(
         new Figure(

@@ -17,6 +17,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -152,40 +153,11 @@ final class BenchCommand implements Runnable {
   @Command(
       name = "remerge",
       description =
-          "Re-merges in which 0, 1, 4 and all of 16 groups of each layer change, beside one that has"
-              + " nothing to begin from.",
+          "A checkpoint's re-merge from usage to a published snapshot, whole and incremental; then"
+              + " re-merges of a generated one in which 0, 1, 4 and all of 16 groups of each layer"
+              + " change, beside one that has nothing to begin from.",
       footer = {"  smelt bench remerge --folder /tmp"})
   int remerge(
-      @Option(
-              names = "--folder",
-              defaultValue = ".",
-              paramLabel = "DIR",
-              description = "Where to work; 160 MB are written and removed. Default: here.")
-          Path folder,
-      @Mixin ResultOutput result)
-      throws IOException {
-    Path work = Files.createTempDirectory(folder, "smelt-bench-");
-    try {
-      return print(RemergeBench.run(work), result);
-    } finally {
-      delete(work);
-    }
-  }
-
-  private static void delete(Path folder) throws IOException {
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    }
-  }
-
-  @Command(
-      name = "remerge-checkpoint",
-      description =
-          "A checkpoint's re-merge from usage to a published snapshot, whole and incremental.",
-      footer = {"  smelt bench remerge-checkpoint --checkpoint my-model --traffic texts"})
-  int remergeCheckpoint(
       @Option(
               names = "--checkpoint",
               defaultValue = "tests/fixtures/byte-moe",
@@ -198,9 +170,30 @@ final class BenchCommand implements Runnable {
               paramLabel = "DIR",
               description = "A folder of texts (*.txt); default: ${DEFAULT-VALUE}.")
           Path traffic,
+      @Option(
+              names = "--folder",
+              defaultValue = ".",
+              paramLabel = "DIR",
+              description = "Where to work; 160 MB are written and removed. Default: here.")
+          Path folder,
       @Mixin ResultOutput result)
       throws IOException {
-    return print(CheckpointRemergeBench.run(checkpoint, traffic), result);
+    Path work = Files.createTempDirectory(folder, "smelt-bench-");
+    try {
+      List<Figure> figures = new ArrayList<>(CheckpointRemergeBench.run(checkpoint, traffic));
+      figures.addAll(RemergeBench.run(work));
+      return print(figures, result);
+    } finally {
+      delete(work);
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
   }
 
   @Command(

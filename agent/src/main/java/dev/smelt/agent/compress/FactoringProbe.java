@@ -4,18 +4,23 @@ import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.compute.Matrix;
 import java.util.Arrays;
 
-/** Lets benchmarks run a factorisation by itself. */
-public final class FactoringProbe {
+/**
+ * Lets benchmarks run a factorisation by itself.
+ *
+ * @param left U
+ * @param right V
+ */
+public record FactoringProbe(Matrix left, Matrix right) {
 
-  private FactoringProbe() {}
+  /** Factors a matrix for inputs of the given second moment. */
+  public static FactoringProbe whitened(Compute compute, Matrix weight, Matrix moment, int rank) {
+    LowRank factors = LowRank.whitened(compute, weight, moment, rank);
+    return new FactoringProbe(factors.left(), factors.right());
+  }
 
-  /**
-   * Factors a matrix for inputs of the given second moment.
-   *
-   * @return {@code U V}
-   */
-  public static Matrix whitened(Compute compute, Matrix weight, Matrix moment, int rank) {
-    return LowRank.whitened(compute, weight, moment, rank).product(compute);
+  /** {@code U V}. */
+  public Matrix product(Compute compute) {
+    return compute.multiply(left, right);
   }
 
   /** The energy that outputs lose when one matrix stands for another. */

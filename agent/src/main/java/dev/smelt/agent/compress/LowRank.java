@@ -114,13 +114,13 @@ record LowRank(Matrix left, Matrix right) {
    * @param moment C, w x w
    */
   static LowRank whitened(Compute compute, Matrix weight, Matrix moment, int rank) {
-    Matrix leading = LeadingEigenvectors.of(compute, outputMoment(compute, weight, moment), rank);
+    Matrix leading = compute.leadingEigenvectors(outputMoment(compute, weight, moment), rank);
     return new LowRank(leading.transpose(), compute.multiply(leading, weight));
   }
 
   /** {@code W C Wᵀ}, the second moment of the outputs, h x h. */
   static Matrix outputMoment(Compute compute, Matrix weight, Matrix moment) {
-    return compute.multiply(Transpose.NO, compute.multiply(weight, moment), Transpose.YES, weight);
+    return compute.congruence(weight, moment);
   }
 
   int rank() {

@@ -42,6 +42,15 @@ public interface Compute {
   }
 
   /**
+   * {@code w · symmetric · wᵀ}: the second moment of what w makes of inputs with the given one.
+   *
+   * @param w h x d
+   * @param symmetric d x d; only the lower triangle is read
+   * @return h x h
+   */
+  Matrix congruence(Matrix w, Matrix symmetric);
+
+  /**
    * Adds a second moment: {@code gram += alpha · xᵀ · x}.
    *
    * @param x one sample per row, n x d
@@ -71,17 +80,18 @@ public interface Compute {
    */
   SymmetricEigen symmetricEigen(Matrix symmetric);
 
+  /**
+   * The eigenvectors of the largest eigenvalues of a symmetric matrix, by bisection and inverse
+   * iteration (LAPACK {@code ssyevr}), or, where many are wanted, by divide and conquer. Only the
+   * lower triangle is read.
+   *
+   * @param count how many, at most n
+   * @return count x n, orthonormal rows, largest eigenvalue first
+   */
+  Matrix leadingEigenvectors(Matrix symmetric, int count);
+
   /** The eigenvalues alone, descending; several times faster than with their vectors. */
   float[] eigenvalues(Matrix symmetric);
-
-  /**
-   * An orthonormal basis of what the rows span, by Householder reflections (LAPACK {@code sgeqrf},
-   * {@code sorgqr}): row i depends on the first i + 1 rows alone.
-   *
-   * @param matrix k x n, with k at most n
-   * @return k x n; arbitrary orthonormal directions fill up what linearly dependent rows leave open
-   */
-  Matrix orthonormalRows(Matrix matrix);
 
   /** The thin singular value decomposition, by divide and conquer (LAPACK {@code sgesdd}). */
   Svd svd(Matrix matrix);

@@ -1,17 +1,20 @@
 package dev.smelt.agent.compute;
 
+import static org.bytedeco.openblas.global.openblas.CblasLower;
 import static org.bytedeco.openblas.global.openblas.CblasNoTrans;
+import static org.bytedeco.openblas.global.openblas.CblasNonUnit;
+import static org.bytedeco.openblas.global.openblas.CblasRight;
 import static org.bytedeco.openblas.global.openblas.CblasRowMajor;
 import static org.bytedeco.openblas.global.openblas.CblasTrans;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_dposv;
-import static org.bytedeco.openblas.global.openblas.LAPACKE_sgeqrf;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sgesdd;
-import static org.bytedeco.openblas.global.openblas.LAPACKE_sorgqr;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_ssyevd;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_ssyevr;
 import static org.bytedeco.openblas.global.openblas.LAPACK_COL_MAJOR;
 import static org.bytedeco.openblas.global.openblas.blas_set_num_threads;
 import static org.bytedeco.openblas.global.openblas.cblas_sgemm;
 import static org.bytedeco.openblas.global.openblas.cblas_sgemv;
+import static org.bytedeco.openblas.global.openblas.cblas_strmm;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -41,6 +44,9 @@ final class OpenBlasCompute implements Compute {
 
   /** Multiply-adds below which a product is not worth splitting. */
   private static final long SPLIT_FROM = 1L << 24;
+
+  /** The share of the eigenvectors from which divide and conquer finds all of them sooner. */
+  private static final double FEW_EIGENVECTORS = 0.3;
 
   private final ThreadLocal<Scratch> inputs = ThreadLocal.withInitial(Scratch::new);
   private final ThreadLocal<Scratch> outputs = ThreadLocal.withInitial(Scratch::new);
@@ -101,6 +107,83 @@ final class OpenBlasCompute implements Compute {
     }
   }
 
+  /**
+   * The symmetric matrix is the sum of its lower triangle, with half of the diagonal, and that
+   * one's transpose. So the product with a triangle, half the work, gives half of the result, and
+   * its transpose the other half.
+   */
+  @Override
+  public Matrix congruence(Matrix w, Matrix symmetric) {
+    int d = requireSquare(symmetric);
+    if (w.cols() != d) {
+      throw new IllegalArgumentException(
+          "a map of %d inputs does not fit a second moment of %d".formatted(w.cols(), d));
+    }
+    int h = w.rows();
+    Matrix product = Matrix.zeros(h, h);
+    if (h == 0 || d == 0) {
+      return product;
+    }
+    float[] half = new float[h * h];
+    try (FloatPointer map = new FloatPointer((long) h * d);
+        FloatPointer mapped = new FloatPointer((long) h * d);
+        FloatPointer triangle = new FloatPointer((long) d * d);
+        FloatPointer result = new FloatPointer((long) h * h)) {
+      map.put(w.values(), 0, h * d);
+      mapped.put(w.values(), 0, h * d);
+      triangle.put(symmetric.values(), 0, d * d);
+      for (int i = 0; i < d; i++) {
+        triangle.put((long) i * d + i, symmetric.at(i, i) / 2);
+      }
+      int bands = bands(h, (long) h * d * d / 2);
+      IntStream.range(0, bands)
+          .parallel()
+          .forEach(
+              band -> {
+                long from = (long) h * band / bands;
+                int rows = (int) ((long) h * (band + 1) / bands - from);
+                FloatPointer of = mapped.getPointer(from * d);
+                cblas_strmm(
+                    CblasRowMajor,
+                    CblasRight,
+                    CblasLower,
+                    CblasNoTrans,
+                    CblasNonUnit,
+                    rows,
+                    d,
+                    1f,
+                    triangle,
+                    d,
+                    of,
+                    d);
+                cblas_sgemm(
+                    CblasRowMajor,
+                    CblasNoTrans,
+                    CblasTrans,
+                    rows,
+                    h,
+                    d,
+                    1f,
+                    of,
+                    d,
+                    map,
+                    d,
+                    0f,
+                    result.getPointer(from * h),
+                    h);
+              });
+      result.get(half, 0, half.length);
+    }
+    for (int i = 0; i < h; i++) {
+      for (int j = 0; j <= i; j++) {
+        float sum = half[i * h + j] + half[j * h + i];
+        product.set(i, j, sum);
+        product.set(j, i, sum);
+      }
+    }
+    return product;
+  }
+
   private static int bands(int rows, long multiplyAdds) {
     if (multiplyAdds < SPLIT_FROM) {
       return 1;
@@ -133,6 +216,46 @@ final class OpenBlasCompute implements Compute {
   }
 
   @Override
+  public Matrix leadingEigenvectors(Matrix symmetric, int count) {
+    int n = requireSquare(symmetric);
+    if (count > FEW_EIGENVECTORS * n) {
+      return symmetricEigen(symmetric).vectors().rows(0, count);
+    }
+    Matrix vectors = Matrix.zeros(count, n);
+    if (count > 0) {
+      int info =
+          LAPACKE_ssyevr(
+              LAPACK_COL_MAJOR,
+              (byte) 'V',
+              (byte) 'I',
+              (byte) 'U',
+              n,
+              symmetric.values().clone(),
+              n,
+              0f,
+              0f,
+              n - count + 1,
+              n,
+              0f,
+              new int[1],
+              new float[n],
+              vectors.values(),
+              n,
+              new int[2 * count]);
+      if (info > 0) {
+        // Inverse iteration can miss a vector of a cluster, which divide and conquer does not.
+        return symmetricEigen(symmetric).vectors().rows(0, count);
+      }
+      check("the eigendecomposition", info);
+    }
+    int[] descending = new int[count];
+    for (int i = 0; i < count; i++) {
+      descending[i] = count - 1 - i;
+    }
+    return vectors.gatherRows(descending);
+  }
+
+  @Override
   public float[] eigenvalues(Matrix symmetric) {
     int n = requireSquare(symmetric);
     float[] values = new float[n];
@@ -144,26 +267,6 @@ final class OpenBlasCompute implements Compute {
     }
     reverse(values);
     return values;
-  }
-
-  @Override
-  public Matrix orthonormalRows(Matrix matrix) {
-    int k = matrix.rows();
-    int n = matrix.cols();
-    if (k > n) {
-      throw new IllegalArgumentException(
-          "%d rows of %d elements can't be orthogonal".formatted(k, n));
-    }
-    float[] reflected = matrix.values().clone();
-    if (k > 0) {
-      float[] factors = new float[k];
-      // By columns the rows are the columns of the transpose.
-      check("the orthogonalisation", LAPACKE_sgeqrf(LAPACK_COL_MAJOR, n, k, reflected, n, factors));
-      check(
-          "the orthogonalisation",
-          LAPACKE_sorgqr(LAPACK_COL_MAJOR, n, k, k, reflected, n, factors));
-    }
-    return new Matrix(k, n, reflected);
   }
 
   private static void reverse(float[] values) {

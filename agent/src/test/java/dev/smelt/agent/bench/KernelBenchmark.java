@@ -130,7 +130,7 @@ public class KernelBenchmark {
   }
 
   @Benchmark
-  public Matrix factorWhitened() {
+  public FactoringProbe factorWhitened() {
     return FactoringProbe.whitened(compute, weight, moment, RANK);
   }
 

@@ -52,6 +52,26 @@ class ComputeTest {
         .hasMessage("the product of 2 x 3 and 4 x 2 does not fit 2 x 2");
   }
 
+  @ParameterizedTest
+  @CsvSource({"3,5", "5,3", "300,310", "0,2", "2,0"})
+  void shouldMapSecondMoments(int h, int d) {
+    Matrix w = random(h, d);
+    Matrix x = random(d + 3, d);
+    Matrix moment = compute.multiply(Transpose.YES, x, Transpose.NO, x);
+    Matrix expected = compute.multiply(Transpose.NO, compute.multiply(w, moment), Transpose.YES, w);
+
+    Matrix mapped = compute.congruence(w, moment);
+
+    assertClose(mapped, expected, 1e-5f * (1 + d) * (1 + d));
+  }
+
+  @Test
+  void shouldRefuseSecondMomentsOfAnotherWidth() {
+    assertThatThrownBy(() -> compute.congruence(Matrix.zeros(2, 3), Matrix.identity(4)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("a map of 3 inputs does not fit a second moment of 4");
+  }
+
   @Test
   void shouldAddGramAndAccumulate() {
     Matrix x = random(50, 6);
@@ -109,6 +129,11 @@ class ComputeTest {
     assertThatThrownBy(() -> compute.symmetricEigen(matrix))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("NaN");
+    Matrix larger = Matrix.identity(4);
+    larger.set(1, 1, Float.NaN);
+    assertThatThrownBy(() -> compute.leadingEigenvectors(larger, 1))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("NaN");
   }
 
   @Test
@@ -149,6 +174,27 @@ class ComputeTest {
         1e-4f);
   }
 
+  @ParameterizedTest
+  @CsvSource({"0", "1", "3", "12"})
+  void shouldFindTheLeadingEigenvectorsAlone(int count) {
+    Matrix x = random(40, 12);
+    Matrix gram = compute.multiply(Transpose.YES, x, Transpose.NO, x);
+    SymmetricEigen all = compute.symmetricEigen(gram);
+
+    Matrix leading = compute.leadingEigenvectors(gram, count);
+
+    Matrix expected = all.vectors().rows(0, count);
+    expected.scaleRows(Arrays.copyOf(all.values(), count));
+    assertThat(leading.rows()).isEqualTo(count);
+    Matrix image = compute.multiply(leading, gram);
+    for (int i = 0; i < count; i++) {
+      float sign = Math.signum(image.at(i, 0) * expected.at(i, 0));
+      for (int j = 0; j < 12; j++) {
+        assertThat(image.at(i, j)).isCloseTo(sign * expected.at(i, j), within(2e-3f));
+      }
+    }
+  }
+
   @Test
   void shouldFindEigenvaluesAlone() {
     Matrix x = random(40, 12);
@@ -157,30 +203,6 @@ class ComputeTest {
     float[] values = compute.eigenvalues(gram);
 
     assertThat(values).containsExactly(compute.symmetricEigen(gram).values(), within(1e-3f));
-  }
-
-  @Test
-  void shouldMakeRowsOrthonormalInOrder() {
-    Matrix rows = random(4, 9);
-
-    Matrix basis = compute.orthonormalRows(rows);
-
-    assertClose(
-        compute.multiply(Transpose.NO, basis, Transpose.YES, basis), Matrix.identity(4), 1e-5f);
-    Matrix parts = compute.multiply(Transpose.NO, rows, Transpose.YES, basis);
-    assertClose(compute.multiply(parts, basis), rows, 1e-4f);
-    for (int i = 0; i < 4; i++) {
-      for (int j = i + 1; j < 4; j++) {
-        assertThat(parts.at(i, j)).isCloseTo(0f, within(1e-5f));
-      }
-    }
-  }
-
-  @Test
-  void shouldRefuseToMakeMoreRowsOrthonormalThanFit() {
-    assertThatThrownBy(() -> compute.orthonormalRows(Matrix.zeros(3, 2)))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("3 rows of 2 elements can't be orthogonal");
   }
 
   @Test

@@ -1,11 +1,8 @@
-package dev.smelt.agent.compress;
+package dev.smelt.agent.compute;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.smelt.agent.compute.Compute;
-import dev.smelt.agent.compute.Matrix;
-import dev.smelt.agent.compute.Transpose;
 import java.util.Random;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -25,7 +22,7 @@ class LeadingEigenvectorsTest {
     float[] all = COMPUTE.eigenvalues(matrix);
 
     // When
-    Matrix leading = LeadingEigenvectors.of(COMPUTE, matrix, count);
+    Matrix leading = COMPUTE.leadingEigenvectors(matrix, count);
 
     // Then
     double trace = 0;
