@@ -44,11 +44,14 @@ class LoopCrashTest {
   private static final CanarySettings WATCHED =
       new CanarySettings(Duration.ofMinutes(5), null, null, null, null, null);
 
+  private static final ModelControl.Request PERSON = new ModelControl.Request("ada", "because");
+
   @TempDir Path folder;
 
   private final Map<Path, String> crashes = new HashMap<>();
   private volatile ServingFigures serving = ServingFigures.NONE;
   private volatile ModelLoop running;
+  private volatile boolean silent;
 
   @Test
   void shouldAgreeWithTheStoreAfterACrashAtAnyPoint() throws IOException {
@@ -65,6 +68,10 @@ class LoopCrashTest {
               "Publishing",
               "Activating",
               "Canary",
+              "Degraded",
+              "AwaitingApproval",
+              "Paused",
+              "RolledBack",
               "engine untouched",
               "engine touched");
       for (Map.Entry<Path, String> crash : crashes.entrySet()) {
@@ -73,24 +80,59 @@ class LoopCrashTest {
     }
   }
 
-  /** A first merge that is kept, a second that is rolled back, and the recall of an earlier one. */
+  /**
+   * A merge that is rolled back, a second, an engine that does not answer, what a person may ask
+   * for, and a proposal.
+   */
   private void live(Checkpoint checkpoint) throws IOException {
     Path home = Files.createDirectories(folder.resolve("home"));
     ScriptedTraffic traffic = new ScriptedTraffic(MODEL);
-    try (SnapshotStore store = store(home);
-        ModelLoop loop =
-            loop(
-                checkpoint,
-                store,
-                traffic,
-                home,
-                snapshot -> {
-                  crash(home, "engine untouched");
-                  Activator.Result result = new Activator.Result.Served();
-                  crash(home, "engine touched");
-                  return result;
-                },
-                () -> crash(home, running == null ? "start" : name(running.state())))) {
+    try (SnapshotStore store = store(home)) {
+      adapt(checkpoint, store, traffic, home);
+      propose(checkpoint, store, traffic, home);
+    }
+  }
+
+  private Activator engine(Path home) {
+    return snapshot -> {
+      crash(home, "engine untouched");
+      Activator.Result result =
+          silent ? new Activator.Result.Unknown("no answer") : new Activator.Result.Served();
+      crash(home, "engine touched");
+      return result;
+    };
+  }
+
+  private Runnable afterEachChange(Path home) {
+    return () -> crash(home, running == null ? "start" : name(running.state()));
+  }
+
+  private void propose(
+      Checkpoint checkpoint, SnapshotStore store, ScriptedTraffic traffic, Path home)
+      throws IOException {
+    running = null;
+    try (ModelLoop loop =
+        loop(Mode.APPROVE, checkpoint, store, traffic, home, engine(home), afterEachChange(home))) {
+      running = loop;
+      loop.start();
+      traffic.drift().add(ScriptedTraffic.breached(MODEL, active(store), soon(1)));
+      traffic.drift().add(ScriptedTraffic.breached(MODEL, active(store), soon(11)));
+      await().until(() -> loop.state() instanceof LoopState.AwaitingApproval);
+    }
+  }
+
+  private static String active(SnapshotStore store) {
+    return store.ref(MODEL, Ref.ACTIVE).orElseThrow().snapshot();
+  }
+
+  private static Instant soon(int seconds) {
+    return Instant.now().plusSeconds(seconds);
+  }
+
+  private void adapt(Checkpoint checkpoint, SnapshotStore store, ScriptedTraffic traffic, Path home)
+      throws IOException {
+    try (ModelLoop loop =
+        loop(Mode.AUTO, checkpoint, store, traffic, home, engine(home), afterEachChange(home))) {
       running = loop;
       loop.start();
       traffic.show(1);
@@ -101,11 +143,20 @@ class LoopCrashTest {
       assertThat(loop.servedSnapshot()).isEmpty();
 
       traffic.show(2);
-      String base = store.ref(MODEL, Ref.ACTIVE).orElseThrow().snapshot();
-      traffic.drift().add(ScriptedTraffic.breached(MODEL, base, Instant.now().plusSeconds(1)));
-      traffic.drift().add(ScriptedTraffic.breached(MODEL, base, Instant.now().plusSeconds(11)));
+      traffic.drift().add(ScriptedTraffic.breached(MODEL, active(store), soon(1)));
+      traffic.drift().add(ScriptedTraffic.breached(MODEL, active(store), soon(11)));
       await().until(() -> loop.state() instanceof LoopState.Canary);
       assertThat(loop.servedSnapshot()).isNotEqualTo(first).isNotEmpty();
+
+      loop.pause(PERSON).toCompletableFuture().join();
+      loop.resume(PERSON).toCompletableFuture().join();
+      loop.rollback(Optional.empty(), PERSON).toCompletableFuture().join();
+      assertThat(loop.state()).isInstanceOf(LoopState.RolledBack.class);
+      silent = true;
+      loop.activate(first, PERSON).toCompletableFuture().join();
+      assertThat(loop.state()).isInstanceOf(LoopState.Degraded.class);
+    } finally {
+      silent = false;
     }
   }
 
@@ -116,6 +167,7 @@ class LoopCrashTest {
     try (SnapshotStore store = store(crash);
         ModelLoop loop =
             loop(
+                Mode.AUTO,
                 checkpoint,
                 store,
                 traffic,
@@ -129,10 +181,8 @@ class LoopCrashTest {
       await(where)
           .until(
               () ->
-                  loop.state() instanceof LoopState.Observing
-                          && loop.status().decision().startsWith("evidence")
-                      || loop.state() instanceof LoopState.Canary
-                          && loop.status().decision().startsWith("watching"));
+                  loop.status().served().isPresent()
+                      && !(loop.state() instanceof LoopState.Activating));
 
       String active = store.ref(MODEL, Ref.ACTIVE).orElseThrow().snapshot();
       assertThat(engine).as(where).containsExactly(active);
@@ -140,6 +190,14 @@ class LoopCrashTest {
       for (Manifest snapshot : store.snapshots(MODEL)) {
         store.check(snapshot);
       }
+      assertThat(loop.state())
+          .as(where)
+          .isInstanceOfAny(
+              LoopState.Observing.class,
+              LoopState.Canary.class,
+              LoopState.AwaitingApproval.class,
+              LoopState.Paused.class,
+              LoopState.RolledBack.class);
       if (loop.state() instanceof LoopState.Canary watching) {
         assertThat(watching.snapshot()).as(where).isEqualTo(active);
       }
@@ -158,6 +216,7 @@ class LoopCrashTest {
   }
 
   private ModelLoop loop(
+      Mode mode,
       Checkpoint checkpoint,
       SnapshotStore store,
       ScriptedTraffic traffic,
@@ -172,7 +231,7 @@ class LoopCrashTest {
             new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
             null,
             new CompressionSettings(null, null, 4.0, null, null, null, null, null),
-            new PolicySettings(Mode.AUTO, 2, Duration.ZERO, 100L, null, null, null),
+            new PolicySettings(mode, 2, Duration.ZERO, 100L, null, null, null),
             null,
             WATCHED),
         checkpoint,
