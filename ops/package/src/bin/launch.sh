@@ -16,6 +16,14 @@ launch() {
   if [ "${version%%.*}" -ge 24 ]; then
     options+=(--enable-native-access=ALL-UNNAMED --sun-misc-unsafe-memory-access=allow)
   fi
+  case ${3:-} in
+    bench | compress | up)
+      # Merging runs at memory speed with vector instructions, which are still an incubating module.
+      if "$java" --list-modules | grep '^jdk.incubator.vector' >/dev/null; then
+        options+=(--add-modules jdk.incubator.vector)
+      fi
+      ;;
+  esac
   # shellcheck disable=SC2086
   exec "$java" "${options[@]}" ${SMELT_JAVA_OPTIONS:-} -cp "$2" dev.smelt.ops.Smelt "${@:3}"
 }

@@ -89,7 +89,10 @@ live.listen((topic, model) => {
   summary.update();
 });
 window.addEventListener("hashchange", () => show(true));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", rebuild);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  nameTheme();
+  rebuild();
+});
 setInterval(() => {
   summary.update();
   showConnection();
@@ -311,8 +314,7 @@ function otherTheme() {
 }
 
 function isDark() {
-  const { theme } = document.documentElement.dataset;
-  return theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  return document.documentElement.dataset.theme === "dark";
 }
 
 function nameTheme() {

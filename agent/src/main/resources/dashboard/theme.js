@@ -1,7 +1,11 @@
-// Runs before the first paint: a chosen theme must not flash as the other one.
+// Runs before the first paint: the theme is the one that was chosen, else the system's.
 (() => {
-  const chosen = localStorage.getItem("smelt.theme");
-  if (chosen === "light" || chosen === "dark") {
-    document.documentElement.dataset.theme = chosen;
-  }
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const apply = () => {
+    const chosen = localStorage.getItem("smelt.theme");
+    const dark = chosen === "dark" || (chosen !== "light" && system.matches);
+    document.documentElement.dataset.theme = dark ? "dark" : "light";
+  };
+  apply();
+  system.addEventListener("change", apply);
 })();

@@ -34,6 +34,9 @@ problems = {
     "wide.20x50": random.standard_normal((20, 50)),
     "wide.tied.30x31": random.integers(0, 4, (30, 31)),
     "wide.1x9": random.random((1, 9)),
+    "few-dimensions.180": -(random.standard_normal((180, 3)) @ random.standard_normal((3, 180))),
+    "tied.150": random.integers(0, 2, (150, 150)),
+    "wide.90x140": -np.outer(np.arange(90.0), np.arange(140.0)),
 }
 arrays = {}
 for name, costs in problems.items():

@@ -6,6 +6,7 @@ const KINDS = [
   { value: "all", label: "All" },
   { value: "decision", label: "Decisions" },
   { value: "operator", label: "People" },
+  { value: "canary", label: "Canary" },
   { value: "failure", label: "Failures" },
 ];
 

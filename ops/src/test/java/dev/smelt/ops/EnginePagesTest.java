@@ -13,7 +13,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Holds what the engines' pages show to what the agent takes. */
+/** Holds what pages show to what the agent takes. */
 class EnginePagesTest {
 
   private static final Pattern YAML = Pattern.compile("```yaml\n(.*?)```", Pattern.DOTALL);
@@ -21,9 +21,16 @@ class EnginePagesTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @ValueSource(strings = {"vllm", "sglang", "transformers"})
-  void shouldShowAConfigurationThatTheAgentTakes(String engine) throws IOException {
-    Matcher yaml = YAML.matcher(Files.readString(Path.of("engines", engine + ".md")));
+  @ValueSource(
+      strings = {
+        "engines/vllm.md",
+        "engines/sglang.md",
+        "engines/transformers.md",
+        "docs/kafka.md",
+        "docs/approve.md"
+      })
+  void shouldShowAConfigurationThatTheAgentTakes(String page) throws IOException {
+    Matcher yaml = YAML.matcher(Files.readString(Path.of(page)));
     assertThat(yaml.find()).isTrue();
     Path file = Files.writeString(folder.resolve("smelt.yaml"), yaml.group(1));
 

@@ -1,11 +1,9 @@
 package dev.smelt.agent.ablation;
 
-import dev.smelt.agent.compress.CompressOptions;
 import dev.smelt.agent.compress.Compressor;
 import dev.smelt.agent.compress.MemoryTensors;
 import dev.smelt.agent.compress.Progress;
 import dev.smelt.agent.compress.Recipe;
-import dev.smelt.agent.compress.Reduction;
 import dev.smelt.agent.compress.Refitting;
 import dev.smelt.agent.compress.WhitenedFactoring;
 import dev.smelt.agent.compute.Compute;
@@ -33,6 +31,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
@@ -55,6 +54,7 @@ public final class Ablation {
    * @param bytes that are used of each half of each text
    * @param strategies that are compared
    * @param off how much of the experts' memory is to go, in percent
+   * @param recoveries that are measured besides
    */
   public record Setup(
       Path checkpoint,
@@ -63,7 +63,16 @@ public final class Ablation {
       List<String> recent,
       int bytes,
       List<Strategy> strategies,
-      List<Integer> off) {}
+      List<Integer> off,
+      Set<Recovery> recoveries) {}
+
+  /** What second moments can do for merged and factored experts. */
+  public enum Recovery {
+    /** Down projections of {@code m-smoe} are fitted to the original experts' outputs. */
+    REFIT,
+    /** {@code mc-smoe} factors by the activations' second moments. */
+    WHITEN
+  }
 
   /**
    * One compressed model.
@@ -172,20 +181,24 @@ public final class Ablation {
       throws IOException {
     Function<MoeBlock, BlockMoments> moments = statistics.moments().orElseThrow();
     for (int off : setup.off()) {
-      measure(
-          choices(Strategy.M_SMOE),
-          "refitted",
-          off,
-          traffic,
-          statistics,
-          recipe -> refitted(recipe, texts));
-      measure(
-          choices(Strategy.MC_SMOE),
-          "whitened",
-          off,
-          traffic,
-          statistics,
-          recipe -> reduced(recipe, new WhitenedFactoring(moments, bytes(off))));
+      if (setup.recoveries().contains(Recovery.REFIT)) {
+        measure(
+            choices(Strategy.M_SMOE),
+            "refitted",
+            off,
+            traffic,
+            statistics,
+            recipe -> refitted(recipe, texts));
+      }
+      if (setup.recoveries().contains(Recovery.WHITEN)) {
+        measure(
+            choices(Strategy.MC_SMOE),
+            "whitened",
+            off,
+            traffic,
+            statistics,
+            recipe -> recipe.reducedBy(new WhitenedFactoring(moments, bytes(off))));
+      }
     }
   }
 
@@ -199,17 +212,10 @@ public final class Ablation {
       Map<String, BlockRefit> byBlock =
           recording.moments().stream()
               .collect(Collectors.toMap(BlockRefit::block, Function.identity()));
-      return reduced(recipe, new Refitting(block -> byBlock.get(block.name())));
+      return recipe.reducedBy(new Refitting(block -> byBlock.get(block.name())));
     } catch (IOException impossible) {
       throw new UncheckedIOException(impossible);
     }
-  }
-
-  private static Recipe reduced(Recipe recipe, Reduction reduction) {
-    return new Recipe(
-        recipe.plan(),
-        new CompressOptions(
-            recipe.options().alignment(), recipe.options().alignments(), reduction));
   }
 
   private static Recipe.Choices choices(Strategy strategy) {
@@ -262,14 +268,7 @@ public final class Ablation {
     return recipe -> {
       Plan plan = recipe.plan();
       return new Recipe(
-          new Plan(
-              plan.model(),
-              plan.strategy(),
-              plan.similarity(),
-              plan.budget(),
-              plan.averageGroups(),
-              plan.layers().stream().map(change).toList()),
-          recipe.options());
+          plan.withLayers(plan.layers().stream().map(change).toList()), recipe.options());
     };
   }
 

@@ -1,58 +1,113 @@
 package dev.smelt.agent.bench;
 
-import dev.smelt.agent.compute.Matrix;
-import dev.smelt.agent.merge.ExpertWeights;
-import dev.smelt.agent.merge.WeightedMerge;
+import dev.smelt.agent.compute.Compute;
+import dev.smelt.agent.merge.Alignment;
+import dev.smelt.agent.merge.AlignmentCache;
+import dev.smelt.agent.merge.GroupMerger;
+import dev.smelt.agent.merge.MergedExpert;
+import dev.smelt.agent.plan.LayerPlan;
+import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
-import dev.smelt.store.safetensors.DType;
-import dev.smelt.store.safetensors.Floats;
+import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
-import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.Random;
+import java.util.stream.IntStream;
 
-/** The weighted merge of bf16 experts, beside the rate at which this process can copy memory. */
+/**
+ * The weighted merge of a group of bf16 experts out of a mapped checkpoint into bf16, beside the
+ * rate at which as many threads of this process can read the same bytes into their caches.
+ */
 public final class MergeBench {
 
-  private static final int MEMBERS = 4;
+  private static final int MEMBERS = GeneratedCheckpoint.TOP_K;
+  private static final int HIDDEN = 2048;
+  private static final int TILE = 8192;
+
+  /** So many that all loops are compiled before the last ones. */
+  private static final int ROUNDS = 40;
 
   private MergeBench() {}
 
   /**
-   * @param elements of each member
+   * @param elements of each expert's matrices together
    */
-  public static List<Figure> run(int elements) {
-    ByteBuffer stored =
-        ByteBuffer.allocateDirect(elements * DType.BF16.bytes()).order(ByteOrder.LITTLE_ENDIAN);
-    ByteBuffer copy = ByteBuffer.allocateDirect(stored.capacity());
-    double merge = Timing.fastest(() -> merge(stored, elements));
-    double copying =
-        Timing.fastest(
-            () -> {
-              for (int member = 0; member < MEMBERS; member++) {
-                copy.clear();
-                copy.put(stored.duplicate().clear());
-              }
-            });
-    double bytes = (double) MEMBERS * stored.capacity();
-    return List.of(
-        new Figure(
-            "merge of %d bf16 experts of %d elements".formatted(MEMBERS, elements),
-            bytes / merge / 1e9,
-            "GB/s read",
-            "memory copy",
-            OptionalDouble.of(bytes / copying / 1e9)));
+  public static List<Figure> run(int elements) throws IOException {
+    Path folder = Files.createTempDirectory("smelt-bench");
+    try {
+      new GeneratedCheckpoint(1, MEMBERS, HIDDEN, Math.max(1, elements / (3 * HIDDEN)))
+          .write(folder);
+      try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+        return run(checkpoint);
+      }
+    } finally {
+      Folders.delete(folder);
+    }
   }
 
-  private static void merge(ByteBuffer stored, int elements) {
-    WeightedMerge merge = new WeightedMerge();
-    for (int member = 0; member < MEMBERS; member++) {
-      float[] values = new float[elements];
-      Floats.decode(
-          stored.duplicate().order(ByteOrder.LITTLE_ENDIAN), DType.BF16, values, 0, elements);
-      merge.add(new ExpertWeights(Map.of(Role.UP, new Matrix(1, elements, values))), 0.25);
+  private static List<Figure> run(Checkpoint checkpoint) {
+    MoeBlock block = checkpoint.blocks().get(0);
+    AlignmentCache alignments = AlignmentCache.inMemory();
+    List<Integer> order = new ArrayList<>(IntStream.range(0, block.width()).boxed().toList());
+    Collections.shuffle(order, new Random(1));
+    for (int member = 1; member < MEMBERS; member++) {
+      alignments.keep(
+          new AlignmentCache.Pair(block.name(), 0, member),
+          order.stream().mapToInt(Integer::intValue).toArray());
     }
-    merge.result();
+    double bytes = block.roles().stream().mapToLong(block::elements).sum() * 2.0 * block.experts();
+    double reading = bytes / Timing.fastest(ROUNDS, () -> read(checkpoint, block)) / 1e9;
+    List<Figure> figures = new ArrayList<>();
+    for (Alignment alignment : List.of(Alignment.NONE, Alignment.DOMINANT)) {
+      MergedExpert merged =
+          new GroupMerger(checkpoint, alignment, alignments, Compute.cpu())
+              .merge(block, plan(block), 0);
+      figures.add(
+          new Figure(
+              "merge of %d bf16 experts, %s"
+                  .formatted(
+                      MEMBERS, alignment == Alignment.NONE ? "stored order" : "reordered neurons"),
+              bytes / Timing.fastest(ROUNDS, () -> block.roles().forEach(merged::stored)) / 1e9,
+              "GB/s read",
+              "reading alone",
+              OptionalDouble.of(reading)));
+    }
+    return figures;
+  }
+
+  private static LayerPlan plan(MoeBlock block) {
+    List<Double> even = Collections.nCopies(block.experts(), 1.0 / block.experts());
+    return new LayerPlan(
+        block.name(), List.of(0), Collections.nCopies(block.experts(), 0), even, even);
+  }
+
+  private static void read(Checkpoint checkpoint, MoeBlock block) {
+    for (Role role : block.roles()) {
+      List<ByteBuffer> members =
+          IntStream.range(0, block.experts())
+              .mapToObj(expert -> checkpoint.expertBytes(block, expert, role).orElseThrow())
+              .toList();
+      int tiles = members.get(0).remaining() / TILE;
+      int tasks = Math.max(1, Math.min(tiles, 4 * Runtime.getRuntime().availableProcessors()));
+      IntStream.range(0, tasks)
+          .parallel()
+          .forEach(
+              task -> {
+                byte[] cache = new byte[TILE];
+                for (int tile = (int) ((long) task * tiles / tasks);
+                    tile < (task + 1L) * tiles / tasks;
+                    tile++) {
+                  for (ByteBuffer member : members) {
+                    member.get(tile * TILE, cache);
+                  }
+                }
+              });
+    }
   }
 }

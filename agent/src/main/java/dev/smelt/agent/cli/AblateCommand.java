@@ -5,8 +5,10 @@ import dev.smelt.agent.ablation.Ablation;
 import dev.smelt.agent.plan.Strategy;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -81,6 +83,8 @@ final class AblateCommand implements Callable<Integer> {
       description = "How much of the experts' memory is to go; ${DEFAULT-VALUE} by default.")
   private List<Integer> off;
 
+  @Mixin private RecoveryChoices recoveries = new RecoveryChoices();
+
   @Mixin private ResultOutput result = new ResultOutput();
 
   AblateCommand() {}
@@ -103,7 +107,8 @@ final class AblateCommand implements Callable<Integer> {
             strategies.isEmpty()
                 ? List.of(Strategy.values())
                 : strategies.stream().map(Strategy::named).toList(),
-            off);
+            off,
+            recoveries());
     Ablation.Result found =
         Ablation.run(setup, row -> result.printPart(out -> out.println(line(row))));
     result.print(
@@ -128,5 +133,16 @@ final class AblateCommand implements Callable<Integer> {
         row.expertBytes(),
         row.flopsPerToken(),
         row.seconds());
+  }
+
+  private Set<Ablation.Recovery> recoveries() {
+    Set<Ablation.Recovery> chosen = EnumSet.noneOf(Ablation.Recovery.class);
+    if (recoveries.refit()) {
+      chosen.add(Ablation.Recovery.REFIT);
+    }
+    if (recoveries.whiten()) {
+      chosen.add(Ablation.Recovery.WHITEN);
+    }
+    return chosen;
   }
 }

@@ -4,15 +4,21 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.smelt.agent.bench.AlignBench;
+import dev.smelt.agent.bench.CompressBench;
 import dev.smelt.agent.bench.FactorizeBench;
 import dev.smelt.agent.bench.Figure;
 import dev.smelt.agent.bench.MergeBench;
+import dev.smelt.agent.bench.RemergeBench;
 import dev.smelt.agent.bench.StoreBench;
+import dev.smelt.agent.merge.Alignment;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -52,8 +58,46 @@ final class BenchCommand implements Runnable {
               paramLabel = "N",
               description = "Elements of each expert; default: ${DEFAULT-VALUE}.")
           int elements,
-      @Mixin ResultOutput result) {
+      @Mixin ResultOutput result)
+      throws IOException {
     return print(MergeBench.run(elements), result);
+  }
+
+  @Command(
+      name = "compress",
+      description =
+          "Time and memory to compress a generated checkpoint, which is deleted afterwards, beside"
+              + " two layers and a gigabyte.",
+      footer = {"  smelt bench compress --gigabytes 13 --folder /mnt/models"})
+  int compress(
+      @Option(
+              names = "--gigabytes",
+              defaultValue = "13",
+              paramLabel = "N",
+              description = "Size of the checkpoint, at least; default: ${DEFAULT-VALUE}.")
+          int gigabytes,
+      @Option(
+              names = "--align",
+              defaultValue = "dominant",
+              paramLabel = "NAME",
+              description = "As in smelt compress; default: ${DEFAULT-VALUE}.")
+          String align,
+      @Option(
+              names = "--folder",
+              defaultValue = ".",
+              paramLabel = "DIR",
+              description = "Where there is room for twice that. Default: here.")
+          Path folder,
+      @Mixin ResultOutput result)
+      throws IOException {
+    ProgressLine progress = new ProgressLine(spec.commandLine().getErr(), "merging");
+    return print(
+        CompressBench.run(
+            gigabytes,
+            Alignment.named(align),
+            folder,
+            (block, done, all) -> progress.show(done, all)),
+        result);
   }
 
   @Command(
@@ -98,6 +142,37 @@ final class BenchCommand implements Runnable {
           int cols,
       @Mixin ResultOutput result) {
     return print(FactorizeBench.run(rows, cols), result);
+  }
+
+  @Command(
+      name = "remerge",
+      description =
+          "Re-merges in which 0, 1, 4 and all of 16 groups of each layer change, beside one that has"
+              + " nothing to begin from.",
+      footer = {"  smelt bench remerge --folder /tmp"})
+  int remerge(
+      @Option(
+              names = "--folder",
+              defaultValue = ".",
+              paramLabel = "DIR",
+              description = "Where to work; 160 MB are written and removed. Default: here.")
+          Path folder,
+      @Mixin ResultOutput result)
+      throws IOException {
+    Path work = Files.createTempDirectory(folder, "smelt-bench-");
+    try {
+      return print(RemergeBench.run(work), result);
+    } finally {
+      delete(work);
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
   }
 
   @Command(

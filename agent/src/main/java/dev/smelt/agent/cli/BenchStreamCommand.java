@@ -68,6 +68,13 @@ final class BenchStreamCommand implements Callable<Integer> {
       description = "Records of each model and mode, in megabytes; ${DEFAULT-VALUE} by default.")
   private int megabytes;
 
+  @Option(
+      names = "--tokens",
+      defaultValue = "4096",
+      paramLabel = "N",
+      description = "Tokens in a record; ${DEFAULT-VALUE} by default.")
+  private int tokens;
+
   @Option(names = "--scale", description = "Measure what a fleet of engines takes.")
   private boolean scale;
 
@@ -121,11 +128,11 @@ final class BenchStreamCommand implements Callable<Integer> {
     ArrayNode array = JsonNodeFactory.instance.arrayNode();
     for (Model shape : models) {
       List<Double> combining = new ArrayList<>();
-      for (int tokens : TOKENS_OF_RECORDS) {
-        combining.add(StreamsBenchmark.combiningNanosPerToken(shape, tokens, SEED));
+      for (int length : TOKENS_OF_RECORDS) {
+        combining.add(StreamsBenchmark.combiningNanosPerToken(shape, length, SEED));
       }
       for (Mode kind : modes) {
-        Line line = onBroker(benchmark -> benchmark.measure(shape, kind, megabytes, SEED));
+        Line line = onBroker(benchmark -> benchmark.measure(shape, kind, tokens, megabytes, SEED));
         put(array.addObject(), line, combining);
         result.printPart(
             out -> print(out, line, combining),
@@ -191,10 +198,11 @@ final class BenchStreamCommand implements Callable<Integer> {
   private static void print(PrintWriter out, Line line, List<Double> combining) {
     out.printf(
         Locale.ROOT,
-        "%s %s: %,d records of %,d bytes from %d engines, %d layer windows closed%n",
+        "%s %s: %,d records of %,d tokens, %,d bytes, from %d engines; %d layer windows closed%n",
         line.model().name(),
         name(line.mode()),
         line.records(),
+        line.tokens(),
         line.bytes() / line.records(),
         line.engines(),
         line.windows());
@@ -288,6 +296,7 @@ final class BenchStreamCommand implements Callable<Integer> {
   private static void put(ObjectNode entry, Line line, List<Double> combining) {
     entry.put("model", line.model().name());
     entry.put("mode", name(line.mode()));
+    entry.put("tokens", line.tokens());
     entry.put("engines", line.engines());
     entry.put("records", line.records());
     entry.put("decisions", line.decisions());

@@ -10,6 +10,8 @@ import dev.smelt.agent.compress.Factoring;
 import dev.smelt.agent.compress.LayerFiles;
 import dev.smelt.agent.compress.Recipe;
 import dev.smelt.agent.compress.Reduction;
+import dev.smelt.agent.compress.Refitting;
+import dev.smelt.agent.compress.WhitenedFactoring;
 import dev.smelt.agent.compress.Whole;
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.merge.Alignment;
@@ -19,6 +21,7 @@ import dev.smelt.agent.plan.Plan;
 import dev.smelt.agent.plan.PlanFile;
 import dev.smelt.agent.plan.Planner;
 import dev.smelt.agent.plan.Strategy;
+import dev.smelt.agent.statistics.MomentsFile;
 import dev.smelt.agent.statistics.RoutingTrace;
 import dev.smelt.agent.statistics.TrafficStatistics;
 import dev.smelt.store.checkpoint.Checkpoint;
@@ -61,6 +64,8 @@ final class CompressCommand implements Callable<Integer> {
     COMPACT
   }
 
+  private static final List<Strategy> REFITTED = List.of(Strategy.M_SMOE, Strategy.REAM);
+
   @Spec private CommandSpec spec;
 
   @Option(
@@ -85,8 +90,18 @@ final class CompressCommand implements Callable<Integer> {
       arity = "1..*",
       paramLabel = "FILE",
       description =
-          "Moments of the same traffic (*.moments.safetensors); strategy smelt needs them.")
+          "Moments of the same traffic (*.moments.safetensors); strategy smelt needs them, mc-smoe"
+              + " factors by them.")
   private List<Path> moments = List.of();
+
+  @Option(
+      names = "--refit-moments",
+      arity = "1..*",
+      paramLabel = "FILE",
+      description =
+          "What merged experts of this very plan are refitted to; strategies m-smoe and ream use"
+              + " them.")
+  private List<Path> refitMoments = List.of();
 
   @Option(
       names = "--average-groups",
@@ -137,6 +152,8 @@ final class CompressCommand implements Callable<Integer> {
       description = "The folder to write; must not exist.")
   private Path output;
 
+  @Mixin private RecoveryChoices recoveries = new RecoveryChoices();
+
   @Mixin private ResultOutput result = new ResultOutput();
 
   CompressCommand() {}
@@ -185,6 +202,9 @@ final class CompressCommand implements Callable<Integer> {
     if (budgetBytes == null && choices.strategy() == Strategy.SMELT) {
       throw wrong("--strategy smelt spends a memory budget: give --budget-bytes");
     }
+    if (!refitMoments.isEmpty() && (rankRatio != null || !REFITTED.contains(choices.strategy()))) {
+      throw wrong("--refit-moments are for merged experts that are not factored");
+    }
     if (rankRatio != null && budgetBytes != null) {
       throw wrong("--budget-bytes chooses ratios by itself; leave out --rank-ratio and --keep");
     }
@@ -198,12 +218,15 @@ final class CompressCommand implements Callable<Integer> {
     AlignmentCache alignments = AlignmentCache.beside(opened);
     Alignment alignment = Alignment.named(align);
     if (budgetBytes != null) {
-      return Recipe.forBytes(
-          opened,
-          TrafficStatistics.read(opened.blocks(), routing, moments),
-          choices.choices(alignment),
-          alignments,
-          bytes(budgetBytes, Recipe.expertBytes(opened)));
+      TrafficStatistics statistics = TrafficStatistics.read(opened.blocks(), routing, moments);
+      long bytes = bytes(budgetBytes, Recipe.expertBytes(opened));
+      Recipe recipe =
+          Recipe.forBytes(opened, statistics, choices.choices(alignment), alignments, bytes);
+      return choices.strategy() == Strategy.MC_SMOE
+              && statistics.moments().isPresent()
+              && recoveries.whiten()
+          ? recipe.reducedBy(new WhitenedFactoring(statistics.moments().get(), bytes))
+          : refitted(recipe);
     }
     Plan planned =
         plan != null
@@ -213,7 +236,13 @@ final class CompressCommand implements Callable<Integer> {
                 RoutingTrace.read(opened.blocks(), routing),
                 choices.options(averageGroups));
     Reduction reduction = rankRatio == null ? new Whole() : new Factoring(rankRatio, keep);
-    return new Recipe(planned, new CompressOptions(alignment, alignments, reduction));
+    return refitted(new Recipe(planned, new CompressOptions(alignment, alignments, reduction)));
+  }
+
+  private Recipe refitted(Recipe recipe) {
+    return refitMoments.isEmpty() || !recoveries.refit()
+        ? recipe
+        : recipe.reducedBy(new Refitting(block -> MomentsFile.readRefit(block, refitMoments)));
   }
 
   private long bytes(String budget, long all) {
@@ -237,6 +266,8 @@ final class CompressCommand implements Callable<Integer> {
         String.valueOf(rankRatio),
         String.valueOf(keep),
         String.valueOf(budgetBytes),
+        String.valueOf(recoveries.whiten()),
+        recoveries.refit() ? refitMoments.toString() : "",
         moments.toString());
   }
 
@@ -266,16 +297,23 @@ final class CompressCommand implements Callable<Integer> {
     written.put("strategy", planned.strategy());
     written.put("groups", planned.groups());
     written.putObject("expertBytes").put("before", before).put("after", after);
+    planned.untouched().stream()
+        .map(Plan.Untouched::block)
+        .forEach(written.withArray("/untouched")::add);
     result.print(
         () -> written,
-        out ->
-            out.printf(
-                Locale.ROOT,
-                "%s: %d groups, %,d of %,d bytes of experts (%.1f %%)%n",
-                output,
-                planned.groups(),
-                after,
-                before,
-                100.0 * after / before));
+        out -> {
+          out.printf(
+              Locale.ROOT,
+              "%s: %d groups, %,d of %,d bytes of experts (%.1f %%)%n",
+              output,
+              planned.groups(),
+              after,
+              before,
+              100.0 * after / before);
+          planned
+              .untouched()
+              .forEach(one -> out.printf("%s: copied as it is, %s%n", one.block(), one.reason()));
+        });
   }
 }

@@ -60,6 +60,11 @@ final class InspectCommand implements Callable<Integer> {
         node.put("groups", new CompactExperts(checkpoint).groups(block));
       }
     }
+    ArrayNode untouched = found.putArray("untouched");
+    checkpoint
+        .untouched()
+        .forEach(
+            block -> untouched.addObject().put("name", block.name()).put("reason", block.reason()));
     return found;
   }
 
@@ -86,5 +91,12 @@ final class InspectCommand implements Callable<Integer> {
                     block.path("hidden").asInt(),
                     block.path("width").asInt(),
                     block.path("dtype").asText()));
+    found
+        .path("untouched")
+        .forEach(
+            block ->
+                out.printf(
+                    "%s: can't be compressed, %s%n",
+                    block.path("name").asText(), block.path("reason").asText()));
   }
 }

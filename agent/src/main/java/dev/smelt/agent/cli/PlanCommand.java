@@ -15,6 +15,7 @@ import dev.smelt.store.checkpoint.Checkpoint;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -86,6 +87,8 @@ final class PlanCommand implements Callable<Integer> {
         out.printf("  %3d  %s%n", layer.dominant().get(group), layer.members(group));
       }
     }
+    plan.untouched()
+        .forEach(one -> out.printf("%s: stays as it is, %s%n", one.block(), one.reason()));
   }
 
   /** How to plan; shared by the commands that do. */
@@ -115,13 +118,23 @@ final class PlanCommand implements Callable<Integer> {
         description = "How layers share the groups: exact (default), reference or uniform.")
     private String budget;
 
+    @Option(
+        names = "--max-group",
+        paramLabel = "N",
+        description = "The most experts that a group may have; no bound by default, 16 for ream.")
+    private @Nullable Integer maxGroup;
+
     Strategy strategy() {
       return Strategy.named(strategy);
     }
 
     Recipe.Choices choices(Alignment alignment) {
       return new Recipe.Choices(
-          Strategy.named(strategy), Similarity.named(similarity), Budget.named(budget), alignment);
+          Strategy.named(strategy),
+          Similarity.named(similarity),
+          Budget.named(budget),
+          maxGroup(),
+          alignment);
     }
 
     PlanOptions options(double averageGroups) {
@@ -129,7 +142,12 @@ final class PlanCommand implements Callable<Integer> {
           Strategy.named(strategy),
           Similarity.named(similarity),
           Budget.named(budget),
-          averageGroups);
+          averageGroups,
+          maxGroup());
+    }
+
+    private OptionalInt maxGroup() {
+      return maxGroup == null ? OptionalInt.empty() : OptionalInt.of(maxGroup);
     }
   }
 }

@@ -41,13 +41,13 @@ final class StoreChoice {
   private @Nullable String token;
 
   @Option(
-      names = "--certificate",
+      names = "--trust",
       paramLabel = "FILE",
       scope = ScopeType.INHERIT,
       description =
           "PEM certificates to trust with --to, in place of the system's; for an agent that"
               + " signed its own.")
-  private @Nullable Path certificate;
+  private @Nullable Path trusted;
 
   /** The store of the agent, if one was named. */
   Optional<StoreClient> remote() {
@@ -56,9 +56,9 @@ final class StoreChoice {
 
   private StoreClient client(URI url) {
     Optional<String> secret = Optional.ofNullable(token).filter(given -> !given.isBlank());
-    return certificate == null
+    return trusted == null
         ? new StoreClient(url, secret)
-        : StoreClient.trusting(certificate, url, secret);
+        : StoreClient.trusting(trusted, url, secret);
   }
 
   /**

@@ -79,6 +79,15 @@ final class StoreCommand implements Runnable {
     return choice;
   }
 
+  /** Prints a result in the form that was asked for. */
+  void print(JsonNode asJson, String asText) {
+    if (json) {
+      print(asJson);
+    } else {
+      print("%s", asText);
+    }
+  }
+
   private PrintWriter out() {
     return spec.commandLine().getOut();
   }
@@ -160,8 +169,7 @@ final class StoreCommand implements Runnable {
     Optional<StoreClient> remote = choice.remote();
     Manifest manifest;
     if (remote.isPresent()) {
-      String snapshot = remote.get().ref(model, id).orElse(id);
-      manifest = remote.get().manifest(model, snapshot);
+      manifest = remote.get().manifest(model, resolve(remote.get(), model, id));
     } else {
       manifest = resolve(choice.local(), model, id);
     }
@@ -178,6 +186,10 @@ final class StoreCommand implements Runnable {
     print("tensors     %d, %,d bytes", manifest.tensors().size(), manifest.bytes());
     print("gate        %s", manifest.gate());
     return 0;
+  }
+
+  private static String resolve(StoreClient store, String model, String idOrRef) {
+    return store.ref(model, idOrRef).orElse(idOrRef);
   }
 
   private static Manifest resolve(SnapshotStore store, String model, String idOrRef) {
@@ -201,10 +213,7 @@ final class StoreCommand implements Runnable {
       diff =
           remote
               .get()
-              .diff(
-                  model,
-                  remote.get().ref(model, from).orElse(from),
-                  remote.get().ref(model, to).orElse(to));
+              .diff(model, resolve(remote.get(), model, from), resolve(remote.get(), model, to));
     } else {
       SnapshotStore store = choice.local();
       diff =
@@ -253,7 +262,7 @@ final class StoreCommand implements Runnable {
                   model,
                   Ref.ACTIVE,
                   remote.get().ref(model, Ref.ACTIVE),
-                  remote.get().ref(model, id).orElse(id),
+                  resolve(remote.get(), model, id),
                   reason));
     }
     SnapshotStore store = choice.local();
@@ -276,12 +285,12 @@ final class StoreCommand implements Runnable {
     Reason reason = new Reason(WHO, why);
     Optional<StoreClient> remote = choice.remote();
     if (remote.isPresent()) {
-      StoreClient client = remote.get();
-      return report(
-          client.rollback(model, id.map(name -> client.ref(model, name).orElse(name)), reason));
+      Optional<String> to = id.map(named -> resolve(remote.get(), model, named));
+      return report(remote.get().rollback(model, to, reason));
     }
     SnapshotStore store = choice.local();
-    return report(store.rollback(model, id.map(name -> resolve(store, model, name).id()), reason));
+    return report(
+        store.rollback(model, id.map(named -> resolve(store, model, named).id()), reason));
   }
 
   @Command(

@@ -14,7 +14,6 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -81,8 +80,6 @@ final class StoreServeCommand implements Callable<Integer> {
       description = "Do without TLS on purpose, for example behind a proxy that encrypts.")
   private boolean plain;
 
-  @Mixin private ResultOutput result = new ResultOutput();
-
   @Override
   public Integer call() throws Exception {
     if ((certificate == null) != (key == null)) {
@@ -95,9 +92,9 @@ final class StoreServeCommand implements Callable<Integer> {
               .toCompletionStage()
               .toCompletableFuture()
               .get();
-      result.print(
-          () -> JsonNodeFactory.instance.objectNode().put("host", host).put("port", server.port()),
-          out -> out.printf("the store's API is at port %d of %s%n", server.port(), host));
+      store.print(
+          JsonNodeFactory.instance.objectNode().put("host", host).put("port", server.port()),
+          "the store's API is at port " + server.port() + " of " + host);
       new CountDownLatch(1).await();
     } finally {
       vertx.close().toCompletionStage().toCompletableFuture().get();

@@ -2,13 +2,17 @@ package dev.smelt.agent.compress;
 
 import dev.smelt.agent.compute.Matrix;
 import dev.smelt.agent.merge.ExpertWeights;
+import dev.smelt.agent.merge.MergedExpert;
 import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.CompactNames;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
 import dev.smelt.store.safetensors.DType;
+import dev.smelt.store.safetensors.Floats;
 import dev.smelt.store.safetensors.Tensor;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -30,10 +34,22 @@ final class CompactTensors {
     expert.matrices().forEach((role, matrix) -> whole(group, role, matrix));
   }
 
+  /** A merged expert weight by weight, none of them widened for longer than a tile. */
+  void whole(int group, MergedExpert expert) {
+    for (Role role : block.roles()) {
+      tensors.add(
+          Tensor.raw(
+              CompactNames.weight(block.name(), group, role),
+              dtype(role),
+              block.shape(role),
+              expert.stored(role)));
+    }
+  }
+
   void whole(int group, Role role, Matrix matrix) {
     String name = CompactNames.weight(block.name(), group, role);
     if (role.bias()) {
-      tensors.add(Tensor.floats(name, dtype(role), List.of((long) matrix.cols()), matrix.values()));
+      add(name, role, List.of((long) matrix.cols()), matrix.values());
     } else {
       add(name, role, matrix);
     }
@@ -51,12 +67,16 @@ final class CompactTensors {
   }
 
   private void add(String name, Role role, Matrix matrix) {
-    tensors.add(
-        Tensor.floats(
-            name,
-            dtype(role),
-            List.of((long) matrix.rows(), (long) matrix.cols()),
-            matrix.values()));
+    add(name, role, List.of((long) matrix.rows(), (long) matrix.cols()), matrix.values());
+  }
+
+  /** In the stored type at once: a block of widened weights would take twice its memory. */
+  private void add(String name, Role role, List<Long> shape, float[] values) {
+    DType dtype = dtype(role);
+    byte[] bytes = new byte[Math.multiplyExact(values.length, dtype.bytes())];
+    Floats.encode(
+        values, 0, values.length, dtype, ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN));
+    tensors.add(Tensor.raw(name, dtype, shape, bytes));
   }
 
   private DType dtype(Role role) {

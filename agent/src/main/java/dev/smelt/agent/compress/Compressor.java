@@ -38,17 +38,16 @@ public final class Compressor {
       throws IOException {
     GroupMerger merger =
         new GroupMerger(checkpoint, options.alignment(), options.alignments(), compute);
-    MergedGroups groups = new MergedGroups(checkpoint, plan, merger, compute);
+    MergedGroups groups =
+        new MergedGroups(
+            checkpoint, plan, merger, compute, (block, group) -> !sink.holds(block, group));
     Reduction.Writer writer = options.reduction().prepare(groups);
     List<MoeBlock> blocks = groups.blocks();
     for (int layer = 0; layer < blocks.size(); layer++) {
       MoeBlock block = blocks.get(layer);
       if (!sink.holds(block)) {
         CompactTensors tensors = new CompactTensors(checkpoint, block, groups.plan(block));
-        groups.each(
-            block,
-            group -> !sink.holds(block, group),
-            (group, merged) -> writer.write(tensors, group, merged));
+        groups.each(block, (group, merged) -> writer.write(tensors, group, merged));
         sink.accept(block, tensors.all());
       }
       progress.finished(block.name(), layer + 1, blocks.size());

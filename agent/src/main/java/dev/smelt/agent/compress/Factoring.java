@@ -4,16 +4,34 @@ import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.compute.Matrix;
 import dev.smelt.agent.merge.ExpertWeights;
 import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.checkpoint.Role;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Each weight of a merged expert becomes {@code U V + S} by truncated SVD, as in MC-SMoE.
  *
  * @param rankRatio share of the matrix that U and V may take together, above 0 and at most 1
  * @param keep share of the residual's entries whose rows are kept in S, from 0 to 1
+ * @param previous factors of similar matrices, from which the search begins
  */
-public record Factoring(double rankRatio, double keep) implements Reduction {
+public record Factoring(double rankRatio, double keep, Previous previous) implements Reduction {
+
+  /** What is known from an earlier factoring. */
+  @FunctionalInterface
+  public interface Previous {
+
+    /** Nothing. */
+    Previous NONE = (block, group, role) -> Optional.empty();
+
+    /** The right factor [rank, columns] of the matrix that was most like this one. */
+    Optional<Matrix> right(MoeBlock block, int group, Role role);
+  }
+
+  public Factoring(double rankRatio, double keep) {
+    this(rankRatio, keep, Previous.NONE);
+  }
 
   public Factoring {
     if (!(rankRatio > 0 && rankRatio <= 1)) {
@@ -31,13 +49,15 @@ public record Factoring(double rankRatio, double keep) implements Reduction {
     double threshold = threshold(groups);
     return (tensors, group, merged) ->
         merged
+            .weights()
             .matrices()
             .forEach(
                 (role, matrix) -> {
                   if (role.bias()) {
                     tensors.whole(group, role, matrix);
                   } else {
-                    LowRank lowRank = lowRank(groups.compute(), matrix);
+                    LowRank lowRank =
+                        lowRank(groups.compute(), tensors.block(), group, role, matrix);
                     Matrix residual = lowRank.residual(groups.compute(), matrix);
                     tensors.factored(
                         group,
@@ -49,7 +69,7 @@ public record Factoring(double rankRatio, double keep) implements Reduction {
   }
 
   /**
-   * The threshold is one for all matrices of the model, so that it takes a pass of its own: to
+   * The threshold is one for all matrices that are made, so that it takes a pass of its own: to
    * factor everything twice costs time, to keep everything would cost memory without bound.
    */
   private double threshold(MergedGroups groups) {
@@ -61,26 +81,38 @@ public record Factoring(double rankRatio, double keep) implements Reduction {
     }
     List<RowSparse.Importance> residuals = new ArrayList<>();
     for (MoeBlock block : groups.blocks()) {
-      groups.each(block, (group, merged) -> addResiduals(groups.compute(), merged, residuals));
+      groups.each(
+          block,
+          (group, merged) ->
+              addResiduals(groups.compute(), block, group, merged.weights(), residuals));
     }
     return RowSparse.threshold(residuals, keep);
   }
 
   private void addResiduals(
-      Compute compute, ExpertWeights merged, List<RowSparse.Importance> residuals) {
+      Compute compute,
+      MoeBlock block,
+      int group,
+      ExpertWeights merged,
+      List<RowSparse.Importance> residuals) {
     merged
         .matrices()
         .forEach(
             (role, matrix) -> {
               if (!role.bias()) {
-                Matrix residual = lowRank(compute, matrix).residual(compute, matrix);
+                Matrix residual =
+                    lowRank(compute, block, group, role, matrix).residual(compute, matrix);
                 residuals.add(
                     new RowSparse.Importance(RowSparse.magnitude(residual), residual.cols()));
               }
             });
   }
 
-  private LowRank lowRank(Compute compute, Matrix matrix) {
-    return LowRank.ofSvd(compute, matrix, LowRank.rank(rankRatio, matrix.rows(), matrix.cols()));
+  private LowRank lowRank(Compute compute, MoeBlock block, int group, Role role, Matrix matrix) {
+    int rank = LowRank.rank(rankRatio, matrix.rows(), matrix.cols());
+    return previous
+        .right(block, group, role)
+        .map(start -> LowRank.near(compute, matrix, start, rank))
+        .orElseGet(() -> LowRank.ofSvd(compute, matrix, rank));
   }
 }

@@ -5,6 +5,7 @@ import dev.smelt.agent.compute.Matrix;
 import dev.smelt.agent.compute.Svd;
 import dev.smelt.agent.compute.SymmetricEigen;
 import dev.smelt.agent.compute.Transpose;
+import java.util.Optional;
 
 /**
  * A matrix as a product of two thin ones, {@code W ~ U V}.
@@ -13,6 +14,16 @@ import dev.smelt.agent.compute.Transpose;
  * @param right V, r x w
  */
 record LowRank(Matrix left, Matrix right) {
+
+  private static final int MOST_STEPS = 12;
+
+  /**
+   * A step of subspace iteration that lowers the loss by less than this share of it is the last.
+   */
+  private static final double CONVERGED = 1e-4;
+
+  /** A direction with less of the largest one's energy than this is not told from rounding. */
+  private static final double LEAST_ENERGY = 1e-6;
 
   /** MC-SMoE's rank, {@code ceil(ratio h w / (h + w))}: the factors hold {@code ratio} of W. */
   static int rank(double ratio, int rows, int cols) {
@@ -38,6 +49,61 @@ record LowRank(Matrix left, Matrix right) {
     Matrix right = svd.right().rows(0, rank);
     right.scaleRows(roots);
     return new LowRank(left, right);
+  }
+
+  /**
+   * As {@link #ofSvd}, by subspace iteration from the right factor of a matrix that was similar;
+   * where that does not converge in a few steps, by the decomposition.
+   *
+   * @param start r x w
+   */
+  static LowRank near(Compute compute, Matrix weight, Matrix start, int rank) {
+    if (start.rows() != rank || start.cols() != weight.cols()) {
+      return ofSvd(compute, weight, rank);
+    }
+    double all = energy(weight);
+    double before = 0;
+    Matrix right = start;
+    for (int step = 0; step < MOST_STEPS; step++) {
+      Optional<Matrix> left =
+          orthonormal(compute, compute.multiply(Transpose.NO, weight, Transpose.YES, right));
+      if (left.isEmpty()) {
+        break;
+      }
+      right = compute.multiply(Transpose.YES, left.get(), Transpose.NO, weight);
+      double captured = energy(right);
+      if (captured - before <= CONVERGED * (all - captured)) {
+        return new LowRank(left.get(), right);
+      }
+      before = captured;
+    }
+    return ofSvd(compute, weight, rank);
+  }
+
+  /** An orthonormal basis of the columns' space; empty where they are hardly independent. */
+  private static Optional<Matrix> orthonormal(Compute compute, Matrix columns) {
+    Matrix gram = Matrix.zeros(columns.cols(), columns.cols());
+    compute.addGram(1f, columns, gram);
+    SymmetricEigen eigen = compute.symmetricEigen(gram);
+    float[] values = eigen.values();
+    float[] scales = new float[values.length];
+    for (int i = 0; i < scales.length; i++) {
+      if (!(values[i] > LEAST_ENERGY * values[0])) {
+        return Optional.empty();
+      }
+      scales[i] = (float) (1 / Math.sqrt(values[i]));
+    }
+    Matrix directions = eigen.vectors().copy();
+    directions.scaleRows(scales);
+    return Optional.of(compute.multiply(Transpose.NO, columns, Transpose.YES, directions));
+  }
+
+  private static double energy(Matrix matrix) {
+    double energy = 0;
+    for (float value : matrix.values()) {
+      energy += (double) value * value;
+    }
+    return energy;
   }
 
   /**

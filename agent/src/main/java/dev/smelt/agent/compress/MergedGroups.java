@@ -1,15 +1,14 @@
 package dev.smelt.agent.compress;
 
 import dev.smelt.agent.compute.Compute;
-import dev.smelt.agent.merge.ExpertWeights;
 import dev.smelt.agent.merge.GroupMerger;
+import dev.smelt.agent.merge.MergedExpert;
 import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.agent.plan.Plan;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import java.util.List;
 import java.util.concurrent.CancellationException;
-import java.util.function.IntPredicate;
 
 /** The groups of a plan, merged one by one whenever they are asked for. */
 final class MergedGroups {
@@ -18,17 +17,25 @@ final class MergedGroups {
   private final Plan plan;
   private final GroupMerger merger;
   private final Compute compute;
+  private final Wanted wanted;
+
+  /** Which groups are to be made. */
+  interface Wanted {
+    boolean test(MoeBlock block, int group);
+  }
 
   /** A group's merged expert. */
   interface Visitor {
-    void visit(int group, ExpertWeights merged);
+    void visit(int group, MergedExpert merged);
   }
 
-  MergedGroups(Checkpoint checkpoint, Plan plan, GroupMerger merger, Compute compute) {
+  MergedGroups(
+      Checkpoint checkpoint, Plan plan, GroupMerger merger, Compute compute, Wanted wanted) {
     this.checkpoint = checkpoint;
     this.plan = plan;
     this.merger = merger;
     this.compute = compute;
+    this.wanted = wanted;
     blocks().forEach(this::plan);
   }
 
@@ -60,20 +67,14 @@ final class MergedGroups {
   }
 
   /**
+   * Merges and visits the groups of a block that are wanted.
+   *
    * @throws CancellationException when the thread is interrupted
    */
   void each(MoeBlock block, Visitor visitor) {
-    each(block, group -> true, visitor);
-  }
-
-  /**
-   * @param wanted which groups are merged and visited
-   * @throws CancellationException when the thread is interrupted
-   */
-  void each(MoeBlock block, IntPredicate wanted, Visitor visitor) {
     LayerPlan ofBlock = plan(block);
     for (int group = 0; group < ofBlock.groups(); group++) {
-      if (!wanted.test(group)) {
+      if (!wanted.test(block, group)) {
         continue;
       }
       if (Thread.currentThread().isInterrupted()) {

@@ -1,6 +1,7 @@
 package dev.smelt.agent.compress;
 
 import dev.smelt.agent.merge.ExpertWeights;
+import dev.smelt.agent.merge.MergedExpert;
 import dev.smelt.agent.statistics.BlockMoments;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
@@ -52,7 +53,8 @@ public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) im
       BlockMoments ofBlock = moments.apply(block);
       long neuronBytes = neuronBytes(groups, block);
       List<ActivationFit> fits = new ArrayList<>();
-      groups.each(block, (group, merged) -> fits.add(fit(groups, block, ofBlock, group, merged)));
+      groups.each(
+          block, (group, merged) -> fits.add(fit(groups, block, ofBlock, group, merged.weights())));
       List<NeuronRanking> rankings = fits.parallelStream().map(NeuronRanking::of).toList();
       double layerEnergy =
           rankings.stream().flatMapToDouble(ranking -> Arrays.stream(ranking.gains())).sum();
@@ -78,14 +80,15 @@ public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) im
     }
 
     @Override
-    public void write(CompactTensors tensors, int group, ExpertWeights merged) {
+    public void write(CompactTensors tensors, int group, MergedExpert merged) {
+      ExpertWeights weights = merged.weights();
       Key key = new Key(tensors.block().name(), group);
       int[] order = choices.get(key).ranking().order();
       int[] kept = Arrays.copyOf(order, widths.get(key));
       Arrays.sort(kept);
       ActivationFit fit =
-          fit(groups, tensors.block(), moments.apply(tensors.block()), group, merged);
-      tensors.whole(group, fit.narrowed(groups.compute(), merged, kept));
+          fit(groups, tensors.block(), moments.apply(tensors.block()), group, weights);
+      tensors.whole(group, fit.narrowed(groups.compute(), weights, kept));
     }
   }
 

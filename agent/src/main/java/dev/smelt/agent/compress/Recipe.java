@@ -12,6 +12,7 @@ import dev.smelt.agent.statistics.TrafficStatistics;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
+import java.util.OptionalInt;
 
 /**
  * A plan and how to carry it out.
@@ -29,21 +30,31 @@ public record Recipe(Plan plan, CompressOptions options) {
    *
    * @param similarity what groups are formed by
    * @param budget how layers share the groups
+   * @param maxGroup as in {@link PlanOptions}
    * @param alignment what members are aligned to
    */
   public record Choices(
-      Strategy strategy, Similarity similarity, Budget budget, Alignment alignment) {
+      Strategy strategy,
+      Similarity similarity,
+      Budget budget,
+      OptionalInt maxGroup,
+      Alignment alignment) {
+
+    /** With the strategy's own bound on groups. */
+    public Choices(Strategy strategy, Similarity similarity, Budget budget, Alignment alignment) {
+      this(strategy, similarity, budget, OptionalInt.empty(), alignment);
+    }
 
     public Choices with(Similarity other) {
-      return new Choices(strategy, other, budget, alignment);
+      return new Choices(strategy, other, budget, maxGroup, alignment);
     }
 
     public Choices with(Budget other) {
-      return new Choices(strategy, similarity, other, alignment);
+      return new Choices(strategy, similarity, other, maxGroup, alignment);
     }
 
     public Choices with(Alignment other) {
-      return new Choices(strategy, similarity, budget, other);
+      return new Choices(strategy, similarity, budget, maxGroup, other);
     }
   }
 
@@ -80,7 +91,11 @@ public record Recipe(Plan plan, CompressOptions options) {
             checkpoint,
             statistics.usage(),
             new PlanOptions(
-                choices.strategy(), choices.similarity(), choices.budget(), averageGroups));
+                choices.strategy(),
+                choices.similarity(),
+                choices.budget(),
+                averageGroups,
+                choices.maxGroup()));
     Reduction reduction =
         switch (choices.strategy()) {
           case SMELT ->
@@ -97,6 +112,12 @@ public record Recipe(Plan plan, CompressOptions options) {
           case M_SMOE, FREQUENCY_PRUNE, REAP, REAM -> new Whole();
         };
     return new Recipe(plan, new CompressOptions(choices.alignment(), alignments, reduction));
+  }
+
+  /** The same plan, carried out with another reduction. */
+  public Recipe reducedBy(Reduction reduction) {
+    return new Recipe(
+        plan, new CompressOptions(options.alignment(), options.alignments(), reduction));
   }
 
   /** Bytes of all experts of a checkpoint in their stored types. */

@@ -1,6 +1,6 @@
 package dev.smelt.agent.compress;
 
-import dev.smelt.agent.merge.ExpertWeights;
+import dev.smelt.agent.merge.MergedExpert;
 
 /** What is done to merged experts before they are stored. */
 public sealed interface Reduction
@@ -11,6 +11,6 @@ public sealed interface Reduction
 
   /** Stores one merged expert after the other. */
   interface Writer {
-    void write(CompactTensors tensors, int group, ExpertWeights merged);
+    void write(CompactTensors tensors, int group, MergedExpert merged);
   }
 }

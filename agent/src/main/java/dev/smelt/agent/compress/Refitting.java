@@ -1,5 +1,6 @@
 package dev.smelt.agent.compress;
 
+import dev.smelt.agent.merge.ExpertWeights;
 import dev.smelt.agent.statistics.BlockRefit;
 import dev.smelt.store.checkpoint.MoeBlock;
 import java.util.function.Function;
@@ -25,9 +26,10 @@ public record Refitting(Function<MoeBlock, BlockRefit> moments) implements Reduc
                     ofBlock.groups().size(),
                     groups.plan(tensors.block()).groups()));
       }
-      ActivationFit fit = ActivationFit.to(merged, ofBlock.groups().get(group));
-      int[] all = IntStream.range(0, merged.width()).toArray();
-      tensors.whole(group, fit.narrowed(groups.compute(), merged, all));
+      ExpertWeights weights = merged.weights();
+      ActivationFit fit = ActivationFit.to(weights, ofBlock.groups().get(group));
+      int[] all = IntStream.range(0, weights.width()).toArray();
+      tensors.whole(group, fit.narrowed(groups.compute(), weights, all));
     };
   }
 }

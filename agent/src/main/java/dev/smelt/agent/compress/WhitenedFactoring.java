@@ -44,10 +44,11 @@ public record WhitenedFactoring(Function<MoeBlock, BlockMoments> moments, long b
     for (MoeBlock block : groups.blocks()) {
       BlockMoments ofBlock = moments.apply(block);
       groups.each(
-          block, (group, merged) -> addChoices(groups, block, ofBlock, group, merged, choices));
+          block,
+          (group, merged) -> addChoices(groups, block, ofBlock, group, merged.weights(), choices));
     }
     Map<Key, Integer> ranks = ranks(choices);
-    return (tensors, group, merged) -> write(groups, tensors, group, merged, ranks);
+    return (tensors, group, merged) -> write(groups, tensors, group, merged.weights(), ranks);
   }
 
   private void addChoices(

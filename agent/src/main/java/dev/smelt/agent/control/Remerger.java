@@ -114,7 +114,8 @@ final class Remerger {
                                 strategy,
                                 share,
                                 alignments,
-                                store::holds)))
+                                store::holds,
+                                store::tensors)))
         .toList();
   }
 

@@ -54,15 +54,7 @@ final class Reuse {
       kept.put(layer.block(), same);
       layers.add(same.isEmpty() ? layer : withWeights(layer, before, same));
     }
-    return new Reuse(
-        new Plan(
-            next.model(),
-            next.strategy(),
-            next.similarity(),
-            next.budget(),
-            next.averageGroups(),
-            layers),
-        kept);
+    return new Reuse(next.withLayers(layers), kept);
   }
 
   /** The plan, with the weights that kept experts were made with. */

@@ -5,10 +5,12 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.smelt.agent.compress.CompactSink;
 import dev.smelt.agent.compress.CompressOptions;
 import dev.smelt.agent.compress.Compressor;
+import dev.smelt.agent.compress.Factoring;
 import dev.smelt.agent.compress.Progress;
 import dev.smelt.agent.compress.Recipe;
 import dev.smelt.agent.compress.Whole;
 import dev.smelt.agent.compute.Compute;
+import dev.smelt.agent.compute.Matrix;
 import dev.smelt.agent.config.CompressionSettings;
 import dev.smelt.agent.merge.Alignment;
 import dev.smelt.agent.merge.AlignmentCache;
@@ -22,12 +24,14 @@ import dev.smelt.agent.plan.Strategy;
 import dev.smelt.agent.statistics.BlockMoments;
 import dev.smelt.agent.statistics.TrafficStatistics;
 import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.checkpoint.CompactNames;
 import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.checkpoint.TensorSource;
 import dev.smelt.store.safetensors.Tensor;
 import dev.smelt.store.snapshot.Manifest;
 import dev.smelt.store.snapshot.Publication;
 import dev.smelt.store.snapshot.StoredTensor;
-import dev.smelt.streams.profile.Profile;
+import dev.smelt.streams.usage.UsageStatistics;
 import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -39,7 +43,7 @@ import java.util.OptionalInt;
 import java.util.function.Function;
 import java.util.function.Predicate;
 
-/** Makes a candidate of a checkpoint from a profile, as the settings say. */
+/** Makes a candidate of a checkpoint from traffic, as the settings say. */
 final class Smelter {
 
   /** Beside the plan in a manifest: how members were aligned, which the plan does not say. */
@@ -51,6 +55,7 @@ final class Smelter {
   private final Checkpoint checkpoint;
   private final CompressionSettings settings;
   private final Predicate<String> blobs;
+  private final Function<Manifest, TensorSource> tensors;
   private final Strategy strategy;
   private final OptionalDouble memory;
   private final AlignmentCache alignments;
@@ -70,6 +75,7 @@ final class Smelter {
    *     empty
    * @param alignments of this checkpoint
    * @param blobs whether the store has the blob of a digest
+   * @param tensors the experts of a snapshot
    * @throws RuntimeException if a name in the settings is unknown; the message lists the known ones
    */
   Smelter(
@@ -78,10 +84,12 @@ final class Smelter {
       String strategy,
       OptionalDouble memory,
       AlignmentCache alignments,
-      Predicate<String> blobs) {
+      Predicate<String> blobs,
+      Function<Manifest, TensorSource> tensors) {
     this.checkpoint = checkpoint;
     this.settings = settings;
     this.blobs = blobs;
+    this.tensors = tensors;
     this.strategy = Strategy.named(strategy);
     this.alignments = alignments;
     this.memory =
@@ -123,28 +131,32 @@ final class Smelter {
    *     memory is outside the possible
    */
   Planned plan(
-      Map<String, Profile> profiles,
+      Map<String, ? extends UsageStatistics> usage,
       Optional<Function<MoeBlock, BlockMoments>> moments,
       Manifest active) {
-    Recipe recipe = recipe(profiles, moments);
-    return new Planned(reuse(recipe.plan(), active), recipe.options());
+    Recipe recipe = recipe(usage, moments);
+    boolean comparable = comparable(recipe.plan(), active);
+    return new Planned(
+        comparable ? reuse(recipe.plan(), active) : Reuse.nothing(recipe.plan()),
+        comparable ? startingFrom(active, recipe) : recipe.options());
   }
 
   private Recipe recipe(
-      Map<String, Profile> profiles, Optional<Function<MoeBlock, BlockMoments>> moments) {
+      Map<String, ? extends UsageStatistics> usage,
+      Optional<Function<MoeBlock, BlockMoments>> moments) {
     Similarity similarity = Similarity.named(settings.similarity());
     Alignment alignment = Alignment.named(settings.align());
     if (memory.isPresent()) {
       return Recipe.forBytes(
           checkpoint,
-          new TrafficStatistics(profiles, moments),
+          new TrafficStatistics(usage, moments),
           new Recipe.Choices(strategy, similarity, Budget.EXACT, alignment),
           alignments,
           (long) (memory.getAsDouble() * Recipe.expertBytes(checkpoint)));
     }
     PlanOptions options = new PlanOptions(strategy, similarity, Budget.EXACT, averageGroups());
     return new Recipe(
-        Planner.plan(checkpoint, profiles, options),
+        Planner.plan(checkpoint, usage, options),
         new CompressOptions(alignment, alignments, new Whole()));
   }
 
@@ -153,23 +165,61 @@ final class Smelter {
   }
 
   /** The neurons of a narrowed expert follow its moments, so that the plan says too little. */
+  private boolean comparable(Plan plan, Manifest active) {
+    return strategy != Strategy.SMELT
+        && !active.fullModel()
+        && active.checkpointDigest().equals(checkpoint.digest())
+        && active.strategy().equals(plan.strategy())
+        && active.plan().path(ALIGN).asText().equals(settings.align())
+        && active.plan().path(MEMORY).asDouble() == memory.orElse(0);
+  }
+
   private Reuse reuse(Plan plan, Manifest active) {
-    boolean comparable =
-        strategy != Strategy.SMELT
-            && !active.fullModel()
-            && active.checkpointDigest().equals(checkpoint.digest())
-            && active.strategy().equals(plan.strategy())
-            && active.plan().path(ALIGN).asText().equals(settings.align())
-            && active.plan().path(MEMORY).asDouble() == memory.orElse(0);
-    return comparable
-        ? Reuse.between(
-            plan,
-            PlanFile.fromJson(active.plan()),
-            (block, group) ->
-                ofGroup(active, block, group).values().stream()
-                    .allMatch(tensor -> blobs.test(tensor.digest())),
-            settings.reuseWithin())
-        : Reuse.nothing(plan);
+    return Reuse.between(
+        plan,
+        PlanFile.fromJson(active.plan()),
+        (block, group) ->
+            ofGroup(active, block, group).values().stream()
+                .allMatch(tensor -> blobs.test(tensor.digest())),
+        settings.reuseWithin());
+  }
+
+  /** Low-rank factors begin with those of the active snapshot's group around the same expert. */
+  private CompressOptions startingFrom(Manifest active, Recipe recipe) {
+    CompressOptions options = recipe.options();
+    if (!(options.reduction() instanceof Factoring factoring)) {
+      return options;
+    }
+    Plan before = PlanFile.fromJson(active.plan());
+    TensorSource tensors = this.tensors.apply(active);
+    Factoring.Previous previous =
+        (block, group, role) ->
+            before
+                .layer(block.name())
+                .map(layer -> layer.labels().get(dominant(recipe.plan(), block, group)))
+                .filter(earlier -> earlier >= 0)
+                .map(earlier -> CompactNames.right(block.name(), earlier, role))
+                .filter(name -> stored(active, name))
+                .map(name -> matrix(tensors, name));
+    return new CompressOptions(
+        options.alignment(),
+        options.alignments(),
+        new Factoring(factoring.rankRatio(), factoring.keep(), previous));
+  }
+
+  private boolean stored(Manifest active, String tensor) {
+    StoredTensor stored = active.tensors().get(tensor);
+    return stored != null && blobs.test(stored.digest());
+  }
+
+  private static int dominant(Plan plan, MoeBlock block, int group) {
+    return plan.layer(block.name()).orElseThrow().dominant().get(group);
+  }
+
+  private static Matrix matrix(TensorSource tensors, String name) {
+    List<Long> shape = tensors.tensors().get(name).shape();
+    return new Matrix(
+        Math.toIntExact(shape.get(0)), Math.toIntExact(shape.get(1)), tensors.floats(name));
   }
 
   /** The plan as a manifest keeps it. */

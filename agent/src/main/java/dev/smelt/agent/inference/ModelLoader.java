@@ -36,6 +36,12 @@ final class ModelLoader {
   }
 
   MoeModel load() {
+    base.untouched().stream()
+        .findFirst()
+        .ifPresent(
+            block -> {
+              throw new CheckpointException(where + ": " + block.reason());
+            });
     if (base.blocks().size() != config.layers()) {
       throw new CheckpointException(
           "%s: has %d layers but %d sparse blocks; inference supports models that are sparse in each layer"

@@ -9,15 +9,17 @@ import java.util.concurrent.CancellationException;
  *
  * <p>Exact, after Jonker and Volgenant (Computing 38, 1987): column reduction, augmenting row
  * reduction, then shortest augmenting paths; costs are single precision, the dual variables double.
- * Dense rows are read in order throughout, which is where the speed comes from.
+ * After the first two passes a row is seldom read in whole: a list of its cheapest columns, which
+ * stays valid because prices only fall ({@link Shortlists}), nearly always holds the one that is
+ * sought. That is where the speed comes from.
  */
 public final class Assignment {
 
-  private static final int FREE = -1;
+  private static final int FREE = ShortestPath.NONE;
   private static final int REDUCTION_SWEEPS = 2;
 
   /** Near ties could make row reduction creep; the shortest paths finish what it leaves. */
-  private static final int REDUCTIONS_PER_ROW = 16;
+  private static final int REDUCTIONS_PER_ROW = 32;
 
   private final int rows;
   private final int columns;
@@ -25,6 +27,12 @@ public final class Assignment {
   private final double[] price;
   private final int[] columnOf;
   private final int[] rowOf;
+  private final Shortlists shortlists;
+
+  private double least;
+  private double second;
+  private int best;
+  private int runnerUp;
 
   private Assignment(int rows, int columns, float[] costs) {
     this.rows = rows;
@@ -33,6 +41,7 @@ public final class Assignment {
     this.price = new double[columns];
     this.columnOf = new int[rows];
     this.rowOf = new int[columns];
+    this.shortlists = new Shortlists(rows, columns, costs, price);
     Arrays.fill(columnOf, FREE);
     Arrays.fill(rowOf, FREE);
   }
@@ -129,23 +138,11 @@ public final class Assignment {
     while (next < queue.length) {
       checkInterrupt();
       int row = queue[next++];
-      int at = row * columns;
-      double least = costs[at] - price[0];
-      double second = Double.POSITIVE_INFINITY;
-      int best = 0;
-      int runnerUp = FREE;
-      for (int column = 1; column < columns; column++) {
-        double reduced = costs[at + column] - price[column];
-        if (reduced < second) {
-          if (reduced >= least) {
-            second = reduced;
-            runnerUp = column;
-          } else {
-            second = least;
-            runnerUp = best;
-            least = reduced;
-            best = column;
-          }
+      if (!findTwoCheapest(row)) {
+        shortlists.read(row);
+        if (!findTwoCheapest(row)) {
+          remaining[left++] = row;
+          continue;
         }
       }
       double lowered = price[best] - (second - least);
@@ -171,82 +168,46 @@ public final class Assignment {
     return Arrays.copyOf(remaining, left);
   }
 
-  /** Dijkstra over reduced costs from each free row to the nearest free column. */
+  /**
+   * Finds the two columns of least reduced cost.
+   *
+   * @return false where a column that is not on the row's shortlist could be cheaper
+   */
+  private boolean findTwoCheapest(int row) {
+    int at = row * columns;
+    least = Double.POSITIVE_INFINITY;
+    second = Double.POSITIVE_INFINITY;
+    for (long entry : shortlists.of(row)) {
+      if (Shortlists.atLeast(entry) >= second) {
+        break;
+      }
+      int column = Shortlists.column(entry);
+      double reduced = costs[at + column] - price[column];
+      if (reduced < least) {
+        second = least;
+        runnerUp = best;
+        least = reduced;
+        best = column;
+      } else if (reduced < second) {
+        second = reduced;
+        runnerUp = column;
+      }
+    }
+    return second <= shortlists.beyond(row);
+  }
+
   private void augment(int[] free) {
-    double[] distance = new double[columns];
-    int[] predecessor = new int[columns];
-    int[] order = new int[columns];
+    ShortestPath path = new ShortestPath(rows, columns, costs, price, rowOf, shortlists);
     for (int start : free) {
-      int at = start * columns;
-      for (int column = 0; column < columns; column++) {
-        distance[column] = costs[at + column] - price[column];
-        predecessor[column] = start;
-        order[column] = column;
-      }
-      int scanned = 0;
-      int ready = 0;
-      int settled = 0;
-      double reach = 0;
-      int end = FREE;
-      while (end == FREE) {
-        if (scanned == ready) {
-          checkInterrupt();
-          settled = scanned;
-          reach = distance[order[ready++]];
-          for (int k = ready; k < columns; k++) {
-            int column = order[k];
-            double there = distance[column];
-            if (there <= reach) {
-              if (there < reach) {
-                ready = scanned;
-                reach = there;
-              }
-              order[k] = order[ready];
-              order[ready++] = column;
-            }
-          }
-          for (int k = scanned; k < ready && end == FREE; k++) {
-            if (rowOf[order[k]] == FREE) {
-              end = order[k];
-            }
-          }
-        }
-        if (end == FREE) {
-          int via = order[scanned++];
-          int row = rowOf[via];
-          int base = row * columns;
-          double slack = costs[base + via] - price[via] - reach;
-          for (int k = ready; k < columns; k++) {
-            int column = order[k];
-            double there = costs[base + column] - price[column] - slack;
-            if (there < distance[column]) {
-              distance[column] = there;
-              predecessor[column] = row;
-              if (there <= reach) {
-                if (rowOf[column] == FREE) {
-                  end = column;
-                  break;
-                }
-                order[k] = order[ready];
-                order[ready++] = column;
-              }
-            }
-          }
-        }
-      }
-      for (int k = 0; k < settled; k++) {
-        int column = order[k];
-        price[column] += distance[column] - reach;
-      }
-      flip(start, end, predecessor);
+      flip(start, path.from(start), path);
     }
   }
 
-  private void flip(int start, int end, int[] predecessor) {
+  private void flip(int start, int end, ShortestPath path) {
     int column = end;
     int row;
     do {
-      row = predecessor[column];
+      row = path.predecessor(column);
       rowOf[column] = row;
       int displaced = columnOf[row];
       columnOf[row] = column;

@@ -4,6 +4,7 @@ import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
@@ -28,41 +29,39 @@ public final class GroupMerger {
   }
 
   /**
-   * The group's merged expert. A group of one is that expert, unchanged. Where no member has any
-   * weight, the dominant expert stands for the group.
+   * The group's merged expert, aligned but not yet averaged. A group of one is that expert,
+   * unchanged. Where no member has any weight, the dominant expert stands for the group.
    *
-   * @throws MergeException if a weight of the checkpoint is NaN or infinite
+   * @throws MergeException if a weight that is needed to align is NaN or infinite
    */
-  public ExpertWeights merge(MoeBlock block, LayerPlan plan, int group) {
+  public MergedExpert merge(MoeBlock block, LayerPlan plan, int group) {
     int dominant = plan.dominant().get(group);
     List<Integer> weighty =
         plan.members(group).stream().filter(member -> plan.weights().get(member) > 0).toList();
     if (plan.members(group).size() == 1 || weighty.isEmpty()) {
-      return ExpertWeights.read(checkpoint, block, dominant);
+      return MergedExpert.alone(checkpoint, block, dominant);
     }
-    WeightedMerge merge = new WeightedMerge();
     OptionalInt reference = alignment.reference(dominant);
     LazyExpert to = new LazyExpert(block, reference.orElse(dominant));
+    List<MergedExpert.Member> members = new ArrayList<>();
     for (int member : weighty) {
-      double weight = plan.weights().get(member);
-      ExpertWeights expert = ExpertWeights.read(checkpoint, block, member);
-      if (reference.isEmpty() || member == reference.getAsInt()) {
-        merge.add(expert, weight);
-      } else {
-        merge.add(expert, weight, permutation(block, to, member, expert));
-      }
+      boolean stays = reference.isEmpty() || member == reference.getAsInt();
+      members.add(
+          new MergedExpert.Member(
+              member, plan.weights().get(member), stays ? null : permutation(block, to, member)));
     }
-    return merge.result();
+    return MergedExpert.average(checkpoint, block, members);
   }
 
-  private int[] permutation(MoeBlock block, LazyExpert to, int member, ExpertWeights expert) {
+  private int[] permutation(MoeBlock block, LazyExpert to, int member) {
     AlignmentCache.Pair pair = new AlignmentCache.Pair(block.name(), to.index, member);
     return cache
         .find(pair)
-        .filter(permutation -> permutation.length == expert.width())
+        .filter(permutation -> permutation.length == block.width())
         .orElseGet(
             () -> {
-              int[] permutation = aligner.permutation(to.weights(), expert);
+              int[] permutation =
+                  aligner.permutation(to.weights(), ExpertWeights.read(checkpoint, block, member));
               cache.keep(pair, permutation);
               return permutation;
             });

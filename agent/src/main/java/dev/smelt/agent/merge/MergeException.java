@@ -6,4 +6,8 @@ public final class MergeException extends RuntimeException {
   public MergeException(String message) {
     super(message);
   }
+
+  MergeException(String message, Throwable cause) {
+    super(message, cause);
+  }
 }

@@ -12,7 +12,7 @@ import java.util.Map;
  */
 public final class WeightedMerge {
 
-  private static final double EPSILON = 1e-7;
+  static final double EPSILON = 1e-7;
 
   private final Map<Role, Matrix> sums = new EnumMap<>(Role.class);
   private double weight;

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.Collectors;
 
 /** How a number of groups for the whole model is shared out among its layers. */
@@ -77,6 +78,16 @@ public enum Budget {
    * @throws PlanException for a budget outside the possible
    */
   public int[] groups(List<double[]> frequencies, double average) {
+    return groups(frequencies, average, experts -> 1);
+  }
+
+  /**
+   * As above, where layers need more than one group.
+   *
+   * @param fewest the number of groups that a layer of so many experts keeps at least
+   * @throws PlanException also if the budget is too small for that
+   */
+  int[] groups(List<double[]> frequencies, double average, IntUnaryOperator fewest) {
     int experts = frequencies.stream().mapToInt(ofLayer -> ofLayer.length).max().orElse(1);
     int all = frequencies.stream().mapToInt(ofLayer -> ofLayer.length).sum();
     if (!(average >= 1 && average <= experts)) {
@@ -85,23 +96,31 @@ public enum Budget {
               .formatted(average, experts));
     }
     int total = Math.toIntExact(Math.min(all, Math.round(average * frequencies.size())));
-    int[] groups = share(frequencies.stream().map(Budget::withDominantAtOne).toList(), total);
+    int needed = frequencies.stream().mapToInt(ofLayer -> fewest.applyAsInt(ofLayer.length)).sum();
+    if (total < needed) {
+      throw new PlanException(
+          "an average of %s groups is too few for the bound on their size: %d groups are needed in all, %d are asked for"
+              .formatted(average, needed, total));
+    }
+    int[] groups =
+        share(
+            frequencies.stream()
+                .map(ofLayer -> withLeadingAtOne(ofLayer, fewest.applyAsInt(ofLayer.length)))
+                .toList(),
+            total);
     for (int layer = 0; layer < groups.length; layer++) {
-      groups[layer] = Math.min(Math.max(1, groups[layer]), frequencies.get(layer).length);
+      int ofLayer = frequencies.get(layer).length;
+      groups[layer] = Math.min(Math.max(fewest.applyAsInt(ofLayer), groups[layer]), ofLayer);
     }
     return groups;
   }
 
-  /** The most used expert counts as 1, so that every layer keeps at least one group. */
-  private static double[] withDominantAtOne(double[] frequency) {
+  /** The most used experts count as 1, so that every layer keeps at least as many groups. */
+  private static double[] withLeadingAtOne(double[] frequency, int leading) {
     double[] scores = frequency.clone();
-    int dominant = 0;
-    for (int expert = 1; expert < scores.length; expert++) {
-      if (scores[expert] > scores[dominant]) {
-        dominant = expert;
-      }
+    for (int expert : Arrays.copyOf(Grouping.byFallingFrequency(frequency), leading)) {
+      scores[expert] = 1.0;
     }
-    scores[dominant] = 1.0;
     return scores;
   }
 

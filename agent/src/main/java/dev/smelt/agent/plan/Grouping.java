@@ -16,24 +16,34 @@ import java.util.stream.IntStream;
  */
 record Grouping(int[] dominant, int[] labels) {
 
-  /** Ties go to the lower expert and to the group that comes first. */
-  static Grouping around(int groups, double[] frequency, SimilarityMatrix similarity) {
+  /**
+   * Ties go to the lower expert and to the group that comes first.
+   *
+   * @param most experts that a group may have; an expert whose nearest group is full joins the
+   *     nearest that is not
+   */
+  static Grouping around(int groups, int most, double[] frequency, SimilarityMatrix similarity) {
     int[] order = byFallingFrequency(frequency);
     int[] dominant = Arrays.copyOf(order, groups);
     int[] labels = new int[frequency.length];
     for (int group = 0; group < groups; group++) {
       labels[dominant[group]] = group;
     }
+    int[] members = new int[groups];
+    Arrays.fill(members, 1);
     for (int position = groups; position < order.length; position++) {
       int expert = order[position];
-      int nearest = 0;
-      for (int group = 1; group < groups; group++) {
-        if (similarity.between(expert, dominant[group])
-            > similarity.between(expert, dominant[nearest])) {
+      int nearest = -1;
+      for (int group = 0; group < groups; group++) {
+        if (members[group] < most
+            && (nearest < 0
+                || similarity.between(expert, dominant[group])
+                    > similarity.between(expert, dominant[nearest]))) {
           nearest = group;
         }
       }
       labels[expert] = nearest;
+      members[nearest]++;
     }
     return new Grouping(dominant, labels);
   }

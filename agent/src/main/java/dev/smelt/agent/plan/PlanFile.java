@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.function.Function;
 
 /**
@@ -23,7 +24,8 @@ import java.util.function.Function;
  *
  * <p>A layer also has {@code "weights"} where the merge weights are not the frequencies. A label of
  * -1 means that the router may no longer choose the expert. {@code "similarity"} is null where the
- * strategy forms no groups.
+ * strategy forms no groups. {@code "maxGroup"} is there where the size of groups was bounded,
+ * {@code "untouched":[{"block","reason"}]} where blocks can't be compressed and stay as they are.
  */
 public final class PlanFile {
 
@@ -39,6 +41,7 @@ public final class PlanFile {
     json.put("similarity", plan.similarity().map(Similarity::toString).orElse(null));
     json.put("budget", plan.budget().toString());
     json.put("averageGroups", plan.averageGroups());
+    plan.maxGroup().ifPresent(most -> json.put("maxGroup", most));
     ArrayNode layers = json.putArray("layers");
     for (LayerPlan layer : plan.layers()) {
       ObjectNode entry = layers.addObject();
@@ -50,6 +53,12 @@ public final class PlanFile {
       if (!layer.weights().equals(layer.frequency())) {
         layer.weights().forEach(entry.putArray("weights")::add);
       }
+    }
+    if (!plan.untouched().isEmpty()) {
+      ArrayNode untouched = json.putArray("untouched");
+      plan.untouched()
+          .forEach(
+              one -> untouched.addObject().put("block", one.block()).put("reason", one.reason()));
     }
     return json;
   }
@@ -80,7 +89,13 @@ public final class PlanFile {
       }
       layers.add(layer);
     }
+    List<Plan.Untouched> untouched = new ArrayList<>();
+    for (JsonNode entry : json.path("untouched")) {
+      String block = required(entry, "block", "an untouched block of the plan").asText();
+      untouched.add(new Plan.Untouched(block, required(entry, "reason", block).asText()));
+    }
     JsonNode similarity = json.path("similarity");
+    JsonNode maxGroup = json.path("maxGroup");
     return new Plan(
         required(json, "model", "the plan").asText(),
         required(json, "strategy", "the plan").asText(),
@@ -89,7 +104,9 @@ public final class PlanFile {
             : Optional.empty(),
         Budget.named(required(json, "budget", "the plan").asText()),
         required(json, "averageGroups", "the plan").asDouble(),
-        layers);
+        maxGroup.isInt() ? OptionalInt.of(maxGroup.asInt()) : OptionalInt.empty(),
+        layers,
+        untouched);
   }
 
   /**

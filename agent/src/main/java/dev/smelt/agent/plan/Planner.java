@@ -36,9 +36,13 @@ public final class Planner {
 
   private Plan plan() {
     List<MoeBlock> blocks = checkpoint.blocks();
+    List<Plan.Untouched> untouched =
+        checkpoint.untouched().stream()
+            .map(block -> new Plan.Untouched(block.name(), block.reason()))
+            .toList();
     if (blocks.isEmpty()) {
       throw new PlanException(
-          checkpoint.directory() + ": the checkpoint has no MoE block to plan for");
+          checkpoint.directory() + ": no block can be compressed: " + untouched.get(0).reason());
     }
     List<? extends UsageStatistics> ofBlocks = blocks.stream().map(this::usageOf).toList();
     int[] groups =
@@ -46,7 +50,8 @@ public final class Planner {
             .budget()
             .groups(
                 ofBlocks.stream().map(UsageStatistics::frequency).toList(),
-                options.averageGroups());
+                options.averageGroups(),
+                options::fewestGroups);
     List<LayerPlan> layers = new ArrayList<>();
     for (int layer = 0; layer < groups.length; layer++) {
       MoeBlock block = blocks.get(layer);
@@ -54,7 +59,11 @@ public final class Planner {
       layers.add(
           options
               .strategy()
-              .layer(block.name(), ofBlock, groups[layer], () -> similarity(block, ofBlock)));
+              .layer(
+                  block.name(),
+                  ofBlock,
+                  new Strategy.Share(groups[layer], options.maxGroup()),
+                  () -> similarity(block, ofBlock)));
     }
     return new Plan(
         checkpoint.name(),
@@ -62,7 +71,9 @@ public final class Planner {
         Strategy.used(options),
         options.budget(),
         options.averageGroups(),
-        layers);
+        options.maxGroup(),
+        layers,
+        untouched);
   }
 
   private UsageStatistics usageOf(MoeBlock block) {

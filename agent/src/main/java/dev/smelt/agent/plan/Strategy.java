@@ -4,6 +4,7 @@ import dev.smelt.streams.usage.UsageStatistics;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -14,24 +15,24 @@ public enum Strategy {
   M_SMOE("m-smoe") {
     @Override
     LayerPlan layer(
-        String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity) {
-      return grouped(block, usage.frequency(), groups, similarity.get());
+        String block, UsageStatistics usage, Share share, Supplier<SimilarityMatrix> similarity) {
+      return grouped(block, usage.frequency(), share, similarity.get());
     }
   },
   /** As {@link #M_SMOE}; its merged experts are factored afterwards. */
   MC_SMOE("mc-smoe") {
     @Override
     LayerPlan layer(
-        String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity) {
-      return grouped(block, usage.frequency(), groups, similarity.get());
+        String block, UsageStatistics usage, Share share, Supplier<SimilarityMatrix> similarity) {
+      return grouped(block, usage.frequency(), share, similarity.get());
     }
   },
   /** Keeps the most used experts; the router may no longer choose the others. */
   FREQUENCY_PRUNE("frequency-prune") {
     @Override
     LayerPlan layer(
-        String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity) {
-      return pruned(block, usage, usage.frequency(), groups);
+        String block, UsageStatistics usage, Share share, Supplier<SimilarityMatrix> similarity) {
+      return pruned(block, usage, usage.frequency(), share.groups());
     }
 
     @Override
@@ -47,8 +48,8 @@ public enum Strategy {
   REAP("reap") {
     @Override
     LayerPlan layer(
-        String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity) {
-      return pruned(block, usage, saliency(block, usage), groups);
+        String block, UsageStatistics usage, Share share, Supplier<SimilarityMatrix> similarity) {
+      return pruned(block, usage, saliency(block, usage, this), share.groups());
     }
 
     @Override
@@ -58,15 +59,20 @@ public enum Strategy {
   },
   /**
    * Groups around the most salient experts, filled up one after the other, so that most experts
-   * stay alone and few groups are large; averages weighted by saliency (after REAM). Needs output
-   * norms.
+   * stay alone and few groups are large; averages weighted by saliency. Needs output norms.
+   *
+   * <p>A simplification of REAM: experts are alike by the chosen similarity instead of by gated
+   * outputs and logits together, aligned by weights alone, and all layers are planned from the
+   * original model instead of one after the other.
    */
   REAM("ream") {
     @Override
     LayerPlan layer(
-        String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity) {
-      double[] saliency = saliency(block, usage);
-      Grouping grouping = Grouping.filling(groups, REAM_GROUP, saliency, similarity.get());
+        String block, UsageStatistics usage, Share share, Supplier<SimilarityMatrix> similarity) {
+      double[] saliency = saliency(block, usage, this);
+      Grouping grouping =
+          Grouping.filling(
+              share.groups(), share.maxGroup().orElse(REAM_GROUP), saliency, similarity.get());
       return new LayerPlan(
           block,
           LayerPlan.list(grouping.dominant()),
@@ -79,7 +85,7 @@ public enum Strategy {
   SMELT("smelt") {
     @Override
     LayerPlan layer(
-        String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity) {
+        String block, UsageStatistics usage, Share share, Supplier<SimilarityMatrix> similarity) {
       List<Integer> each = IntStream.range(0, usage.experts()).boxed().toList();
       List<Double> frequency = LayerPlan.list(usage.frequency());
       return new LayerPlan(block, each, each, frequency, frequency);
@@ -101,19 +107,27 @@ public enum Strategy {
   }
 
   /**
-   * @param groups the layer's share of the budget
+   * A layer's share of the budget.
+   *
+   * @param maxGroup the most experts that a group may have; empty for the strategy's own bound
+   */
+  record Share(int groups, OptionalInt maxGroup) {}
+
+  /**
    * @param similarity is asked only by strategies that form groups
    */
   abstract LayerPlan layer(
-      String block, UsageStatistics usage, int groups, Supplier<SimilarityMatrix> similarity);
+      String block, UsageStatistics usage, Share share, Supplier<SimilarityMatrix> similarity);
 
   boolean forms() {
     return true;
   }
 
   private static LayerPlan grouped(
-      String block, double[] frequency, int groups, SimilarityMatrix similarity) {
-    Grouping grouping = Grouping.around(groups, frequency, similarity);
+      String block, double[] frequency, Share share, SimilarityMatrix similarity) {
+    Grouping grouping =
+        Grouping.around(
+            share.groups(), share.maxGroup().orElse(frequency.length), frequency, similarity);
     return new LayerPlan(
         block,
         LayerPlan.list(grouping.dominant()),
@@ -140,17 +154,21 @@ public enum Strategy {
         LayerPlan.list(usage.frequency()));
   }
 
-  private static double[] saliency(String block, UsageStatistics usage) {
+  private static double[] saliency(String block, UsageStatistics usage, Strategy asking) {
     double[] norms =
         usage
             .outputNorm()
             .orElseThrow(
                 () ->
                     new PlanException(
-                        block
-                            + ": reap needs output norms, which these statistics lack; record them"
-                            + " with smelt trace --moments or choose frequency-prune"));
+                        "%s: %s needs output norms, which these statistics lack; record them with smelt trace --moments or choose frequency-prune"
+                            .formatted(block, asking)));
     double total = Arrays.stream(norms).sum();
+    if (!(total > 0) || Double.isInfinite(total)) {
+      throw new PlanException(
+          "%s: the output norms sum to %s, which ranks nothing; record them again"
+              .formatted(block, total));
+    }
     return IntStream.range(0, norms.length).mapToDouble(e -> norms[e] / total).toArray();
   }
 

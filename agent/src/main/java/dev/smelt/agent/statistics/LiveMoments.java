@@ -5,6 +5,7 @@ import dev.smelt.store.safetensors.SafetensorsException;
 import dev.smelt.store.safetensors.SafetensorsFile;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -92,7 +93,8 @@ public final class LiveMoments {
   }
 
   /**
-   * Adds what a file in the form of {@link MomentsFile} holds, of any of the blocks.
+   * Adds what a file in the form of {@link MomentsFile} holds, of any of the blocks. All of it is
+   * in memory meanwhile.
    *
    * @return how many tokens it is of
    * @throws StatisticsException if it is damaged, of another model or holds no moments; nothing of
@@ -106,14 +108,12 @@ public final class LiveMoments {
             "%s: holds no moments of %s; name tensors <block>.moments.tokens, with a block of %s"
                 .formatted(posted, model, blocks.keySet()));
       }
-      for (MoeBlock block : of) {
-        MomentsFile.read(block, file);
-      }
+      List<BlockMoments> moments =
+          of.stream().map(block -> MomentsFile.read(block, file).ofActivations()).toList();
       double tokens = 0;
-      for (MoeBlock block : of) {
-        BlockMoments moments = MomentsFile.read(block, file).ofActivations();
-        add(block, moments);
-        tokens = Math.max(tokens, moments.picks() / block.topK());
+      for (int i = 0; i < moments.size(); i++) {
+        add(of.get(i), moments.get(i));
+        tokens = Math.max(tokens, moments.get(i).picks() / of.get(i).topK());
       }
       return tokens;
     } catch (SafetensorsException damaged) {
@@ -192,7 +192,7 @@ public final class LiveMoments {
         List<Part> linked = new ArrayList<>();
         for (Part part : parts(block, span)) {
           Path link = copy.resolve(part.file().getFileName());
-          Files.createLink(link, part.file());
+          keep(part.file(), link);
           linked.add(new Part(link, part.tokens(), part.begun(), part.asOf()));
         }
         parts.put(block.name(), linked);
@@ -200,6 +200,15 @@ public final class LiveMoments {
       return new Frozen(copy, parts, clock.instant());
     } catch (IOException e) {
       throw new UncheckedIOException(copy + ": moments cannot be kept: " + e.getMessage(), e);
+    }
+  }
+
+  /** A second name costs nothing; not every file system gives one. */
+  private static void keep(Path file, Path copy) throws IOException {
+    try {
+      Files.createLink(copy, file);
+    } catch (UnsupportedOperationException | FileSystemException noLinks) {
+      Files.copy(file, copy);
     }
   }
 

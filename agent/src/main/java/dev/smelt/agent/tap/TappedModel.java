@@ -1,6 +1,7 @@
 package dev.smelt.agent.tap;
 
 import dev.smelt.store.checkpoint.Checkpoint;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -57,13 +58,21 @@ public record TappedModel(String name, int decoderLayers, List<Block> blocks) {
 
   /** The blocks of a checkpoint. */
   public static TappedModel of(String name, Checkpoint checkpoint) {
-    int layers = checkpoint.config().path("num_hidden_layers").asInt(checkpoint.blocks().size());
-    return new TappedModel(
-        name,
-        layers,
-        checkpoint.blocks().stream()
-            .map(block -> new Block(block.name(), block.layer(), block.experts(), block.topK()))
-            .toList());
+    List<Block> blocks = new ArrayList<>();
+    checkpoint
+        .blocks()
+        .forEach(
+            block ->
+                blocks.add(new Block(block.name(), block.layer(), block.experts(), block.topK())));
+    checkpoint
+        .untouched()
+        .forEach(
+            block ->
+                blocks.add(
+                    block.position(),
+                    new Block(block.name(), block.layer(), block.experts(), block.topK())));
+    int layers = checkpoint.config().path("num_hidden_layers").asInt(blocks.size());
+    return new TappedModel(name, layers, blocks);
   }
 
   /** Experts chosen for each token, the same in every block. */

@@ -67,8 +67,9 @@ public final class UsageProducer implements UsageSink, AutoCloseable {
       Map<String, ?> kafka, String topic, Clock clock, MeterRegistry metrics) {
     Map<String, Object> config = new HashMap<>(kafka);
     config.put(ProducerConfig.ACKS_CONFIG, "all");
-    // The stream drops what comes twice by its sequence number. An idempotent producer would add
-    // nothing, and has been seen to be refused by a broker until its delivery limit.
+    // One request at a time, because brokers without KAFKA-15591 accept the second request to a new
+    // partition before the first, and then refuse the first until its delivery limit. With one at a
+    // time idempotence adds nothing: the stream drops what comes twice by its sequence number.
     config.put(ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG, false);
     config.put(ProducerConfig.MAX_IN_FLIGHT_REQUESTS_PER_CONNECTION, 1);
     config.put(ProducerConfig.MAX_BLOCK_MS_CONFIG, BLOCK.toMillis());

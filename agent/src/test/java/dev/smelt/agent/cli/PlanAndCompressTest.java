@@ -129,6 +129,63 @@ class PlanAndCompressTest {
   }
 
   @Test
+  void shouldNotTakeRefitMomentsForFactoredExperts() {
+    assertThat(
+            run(
+                "compress --checkpoint %s --routing %s --average-groups 4 --rank-ratio 0.3 --keep 0.1"
+                    + " --refit-moments %s -o %s",
+                CHECKPOINT, ROUTING, folder.resolve("x.moments"), folder.resolve("x")))
+        .isEqualTo(2);
+
+    assertThat(err.toString()).contains("--refit-moments are for merged experts");
+  }
+
+  @Test
+  void shouldNotRefitWhereItIsSwitchedOff() {
+    assertThat(
+            run(
+                "compress --checkpoint %s --routing %s --average-groups 4 --no-refit"
+                    + " --refit-moments %s -o %s",
+                CHECKPOINT, ROUTING, folder.resolve("missing.moments"), folder.resolve("x")))
+        .isZero();
+  }
+
+  @Test
+  void shouldNameTheRefitMomentsThatAreMissing() {
+    Path missing = folder.resolve("missing.moments.safetensors");
+
+    assertThat(
+            run(
+                "compress --checkpoint %s --routing %s --average-groups 4 --refit-moments %s -o %s",
+                CHECKPOINT, ROUTING, missing, folder.resolve("x")))
+        .isEqualTo(1);
+
+    assertThat(err.toString()).contains(missing.toString());
+  }
+
+  @Test
+  void shouldBoundTheSizeOfGroups() {
+    assertThat(
+            run(
+                "plan --checkpoint %s --routing %s --average-groups 4 --max-group 2 --json",
+                CHECKPOINT, ROUTING))
+        .isZero();
+
+    assertThat(out.toString()).contains("\"maxGroup\" : 2");
+  }
+
+  @Test
+  void shouldSayHowManyGroupsTheBoundOnTheirSizeNeeds() {
+    assertThat(
+            run(
+                "plan --checkpoint %s --routing %s --average-groups 2 --max-group 2",
+                CHECKPOINT, ROUTING))
+        .isEqualTo(1);
+
+    assertThat(err.toString()).contains("16 groups are needed in all, 8 are asked for");
+  }
+
+  @Test
   void shouldRefuseToOverwriteAFolder() {
     assertThat(
             run(

@@ -15,6 +15,7 @@ import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.CompactExperts;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
+import dev.smelt.store.checkpoint.UntouchedBlock;
 import dev.smelt.store.export.Exporter;
 import dev.smelt.store.safetensors.DType;
 import dev.smelt.store.safetensors.SafetensorsWriter;
@@ -29,8 +30,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.assertj.core.data.Offset;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Checkpoints that keep their experts in other ways than Mixtral. */
 class LayoutsTest {
@@ -43,6 +47,9 @@ class LayoutsTest {
   @TempDir private Path folder;
 
   private final Random random = new Random(11);
+
+  private DType type = DType.BF16;
+  private @Nullable Plan planned;
 
   @Test
   void shouldMergeUngatedExpertsOfATopOneRouter() throws IOException {
@@ -97,6 +104,78 @@ class LayoutsTest {
     }
   }
 
+  @Test
+  void shouldMergeExpertsThatShareATensorInHalves() throws IOException {
+    merge(
+        "{\"model_type\": \"granitemoe\", \"num_local_experts\": 4, \"num_experts_per_tok\": 2}",
+        List.of(
+            tensor("model.layers.0.block_sparse_moe.router.layer.weight", EXPERTS, HIDDEN),
+            tensor(
+                "model.layers.0.block_sparse_moe.input_linear.weight", EXPERTS, 2 * WIDTH, HIDDEN),
+            tensor(
+                "model.layers.0.block_sparse_moe.output_linear.weight", EXPERTS, HIDDEN, WIDTH)));
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"F16", "F32"})
+  void shouldMergeInTheStoredType(DType stored) throws IOException {
+    type = stored;
+    List<Tensor> tensors = new ArrayList<>();
+    tensors.add(tensor("model.layers.0.block_sparse_moe.gate.weight", EXPERTS, HIDDEN));
+    for (int expert = 0; expert < EXPERTS; expert++) {
+      String name = "model.layers.0.block_sparse_moe.experts." + expert;
+      tensors.add(tensor(name + ".w1.weight", WIDTH, HIDDEN));
+      tensors.add(tensor(name + ".w2.weight", HIDDEN, WIDTH));
+      tensors.add(tensor(name + ".w3.weight", WIDTH, HIDDEN));
+    }
+    merge(
+        "{\"model_type\": \"mixtral\", \"num_local_experts\": 4, \"num_experts_per_tok\": 2}",
+        tensors);
+  }
+
+  @Test
+  void shouldCopyAndNameABlockThatIsQuantised() throws IOException {
+    List<Tensor> tensors = new ArrayList<>();
+    for (int layer = 0; layer < 2; layer++) {
+      String block = "model.layers." + layer + ".mlp.";
+      tensors.add(tensor(block + "router.weight", EXPERTS, HIDDEN));
+      tensors.add(tensor(block + "router.bias", EXPERTS));
+      tensors.add(tensor(block + "experts.gate_up_proj_bias", EXPERTS, 2 * WIDTH));
+      tensors.add(tensor(block + "experts.down_proj_bias", EXPERTS, HIDDEN));
+    }
+    String quantised = "model.layers.0.mlp.experts.";
+    byte[] blocks = {1, 2, 3, 4};
+    for (String name : List.of("gate_up_proj_blocks", "down_proj_blocks")) {
+      tensors.add(Tensor.raw(quantised + name, DType.U8, List.of(4L), blocks));
+    }
+    tensors.add(tensor("model.layers.1.mlp.experts.gate_up_proj", EXPERTS, HIDDEN, 2 * WIDTH));
+    tensors.add(tensor("model.layers.1.mlp.experts.down_proj", EXPERTS, WIDTH, HIDDEN));
+
+    Path expanded =
+        merge(
+            "{\"model_type\": \"gpt_oss\", \"num_local_experts\": 4, \"num_experts_per_tok\": 2}",
+            tensors);
+
+    for (Path written : List.of(expanded, folder.resolve("compact"))) {
+      try (Checkpoint after = Checkpoint.open(written)) {
+        assertThat(after.untouched())
+            .extracting(UntouchedBlock::name)
+            .containsExactly("model.layers.0.mlp");
+        byte[] copied = new byte[4];
+        after.bytes(quantised + "down_proj_blocks", 0, 4).get(copied);
+        assertThat(copied).isEqualTo(blocks);
+        assertThat(after.tensors()).containsKey(quantised + "down_proj_bias");
+      }
+    }
+    assertThat(planned.untouched())
+        .singleElement()
+        .satisfies(
+            one -> {
+              assertThat(one.block()).isEqualTo("model.layers.0.mlp");
+              assertThat(one.reason()).contains("is quantised");
+            });
+  }
+
   /** Merges into two groups, and checks a pair's plain average in the written expanded form. */
   private Path merge(String config, List<Tensor> tensors) throws IOException {
     Path base = Files.createDirectory(folder.resolve("base"));
@@ -110,6 +189,7 @@ class LayoutsTest {
               checkpoint,
               Map.of(block.name(), evenUsage(block)),
               new PlanOptions(Strategy.M_SMOE, Similarity.WEIGHT, Budget.EXACT, 1));
+      planned = plan;
       MemoryTensors merged = new MemoryTensors();
       new Compressor(Compute.cpu())
           .compress(
@@ -129,9 +209,13 @@ class LayoutsTest {
         assertThat(new CompactExperts(merged).weight(block, 0, role)).containsExactly(mean, CLOSE);
         assertThat(merged.tensors().values())
             .filteredOn(tensor -> tensor.dtype() != DType.I32)
-            .allMatch(tensor -> tensor.dtype() == DType.BF16);
+            .allMatch(tensor -> tensor.dtype() == type);
       }
       Exporter.expanded(merged, checkpoint, expanded);
+      Exporter.compact(merged, checkpoint, folder.resolve("compact"));
+      try (Checkpoint compact = Checkpoint.open(folder.resolve("compact"))) {
+        assertThat(compact.blocks()).isEqualTo(checkpoint.blocks());
+      }
       try (Checkpoint written = Checkpoint.open(expanded)) {
         for (Role role : block.roles()) {
           assertThat(written.expert(written.blocks().get(0), 3, role))
@@ -161,6 +245,6 @@ class LayoutsTest {
       values[i] = (float) random.nextGaussian();
     }
     return Tensor.floats(
-        name, DType.BF16, Arrays.stream(shape).mapToObj(size -> (long) size).toList(), values);
+        name, type, Arrays.stream(shape).mapToObj(size -> (long) size).toList(), values);
   }
 }

@@ -11,10 +11,13 @@ import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
+import dev.smelt.store.safetensors.Floats;
 import dev.smelt.store.safetensors.SafetensorsFile;
 import dev.smelt.store.safetensors.SafetensorsWriter;
 import dev.smelt.store.safetensors.Tensor;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -72,7 +75,8 @@ class GroupMergerTest {
   void shouldLeaveAGroupOfOneUnchanged() {
     ExpertWeights merged =
         merger(checkpoint, Alignment.DOMINANT)
-            .merge(block, plan(List.of(0, 1, 1, 1, 1, 1, 1, 1), 0.125), 0);
+            .merge(block, plan(List.of(0, 1, 1, 1, 1, 1, 1, 1), 0.125), 0)
+            .weights();
 
     assertThat(merged.matrix(Role.UP).values()).isEqualTo(checkpoint.expert(block, 0, Role.UP));
   }
@@ -81,9 +85,50 @@ class GroupMergerTest {
   void shouldLetTheDominantExpertStandForAGroupThatWasNeverUsed() {
     ExpertWeights merged =
         merger(checkpoint, Alignment.DOMINANT)
-            .merge(block, plan(List.of(0, 0, 0, 1, 1, 1, 1, 1), 0), 1);
+            .merge(block, plan(List.of(0, 0, 0, 1, 1, 1, 1, 1), 0), 1)
+            .weights();
 
     assertThat(merged.matrix(Role.UP).values()).isEqualTo(checkpoint.expert(block, 3, Role.UP));
+  }
+
+  @Test
+  void shouldStoreTheAverageOfReorderedMembers() {
+    LayerPlan plan = plan(List.of(0, 0, 0, 1, 1, 1, 1, 1), 0.125);
+    WeightedMerge expected = new WeightedMerge();
+    ExpertWeights reference = ExpertWeights.read(checkpoint, block, 0);
+    for (int member = 0; member < 3; member++) {
+      ExpertWeights expert = ExpertWeights.read(checkpoint, block, member);
+      expected.add(expert, 0.125, new Aligner(COMPUTE).permutation(reference, expert));
+    }
+
+    MergedExpert merged = merger(checkpoint, Alignment.DOMINANT).merge(block, plan, 0);
+
+    for (Role role : block.roles()) {
+      float[] average = expected.result().matrix(role).values();
+      float[] stored = new float[average.length];
+      Floats.decode(
+          ByteBuffer.wrap(merged.stored(role)).order(ByteOrder.LITTLE_ENDIAN),
+          checkpoint.expertDType(block, role),
+          stored,
+          0,
+          stored.length);
+      assertThat(merged.weights().matrix(role).values())
+          .containsExactly(average, Offset.offset(1e-6f));
+      assertThat(stored).containsExactly(average, Offset.offset(1e-2f));
+    }
+  }
+
+  @Test
+  void shouldNameTheExpertWhoseWeightIsInfiniteWhenItIsStored() throws IOException {
+    Path damaged =
+        damaged("model.layers.0.block_sparse_moe.experts.3.w2.weight", Float.NEGATIVE_INFINITY);
+    try (Checkpoint broken = Checkpoint.open(damaged)) {
+      MergedExpert alone =
+          merger(broken, Alignment.NONE).merge(block, plan(List.of(0, 1, 2, 3, 4, 5, 6, 7), 1), 3);
+      assertThatThrownBy(() -> alone.stored(Role.DOWN))
+          .isInstanceOf(MergeException.class)
+          .hasMessageContaining("DOWN of expert 3 holds -Infinity");
+    }
   }
 
   @Test
@@ -109,8 +154,8 @@ class GroupMergerTest {
             COMPUTE);
     LayerPlan plan = plan(List.of(0, 0, 0, 1, 1, 1, 1, 1), 0.125);
 
-    ExpertWeights first = merger.merge(block, plan, 1);
-    ExpertWeights second = merger.merge(block, plan, 1);
+    ExpertWeights first = merger.merge(block, plan, 1).weights();
+    ExpertWeights second = merger.merge(block, plan, 1).weights();
 
     assertThat(asked).hasSize(5).doesNotHaveDuplicates();
     assertThat(second.matrix(Role.UP).values()).isEqualTo(first.matrix(Role.UP).values());
@@ -123,7 +168,8 @@ class GroupMergerTest {
       assertThatThrownBy(
               () ->
                   merger(broken, Alignment.NONE)
-                      .merge(block, plan(List.of(0, 0, 0, 0, 0, 0, 0, 0), 0.125), 0))
+                      .merge(block, plan(List.of(0, 0, 0, 0, 0, 0, 0, 0), 0.125), 0)
+                      .weights())
           .isInstanceOf(MergeException.class)
           .hasMessageContaining("model.layers.0.block_sparse_moe: UP of expert 2 holds NaN");
     }

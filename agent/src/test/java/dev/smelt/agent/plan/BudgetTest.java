@@ -34,6 +34,19 @@ class BudgetTest {
   }
 
   @Test
+  void shouldKeepAsManyGroupsInEachLayerAsTheirSizeNeeds() {
+    assertThat(Budget.EXACT.groups(SKEWED, 2, experts -> 2)).containsExactly(2, 2);
+    assertThat(Budget.REFERENCE.groups(SKEWED, 3, experts -> 2)).containsExactly(2, 3);
+  }
+
+  @Test
+  void shouldRefuseABudgetTooSmallForTheSizeOfGroups() {
+    assertThatThrownBy(() -> Budget.EXACT.groups(SKEWED, 1.5, experts -> 2))
+        .isInstanceOf(PlanException.class)
+        .hasMessageContaining("4 groups are needed in all, 3 are asked for");
+  }
+
+  @Test
   void shouldKeepEveryExpertWhenTheBudgetIsFull() {
     assertThat(Budget.EXACT.groups(SKEWED, 4)).containsExactly(4, 4);
     assertThat(Budget.UNIFORM.groups(SKEWED, 4)).containsExactly(4, 4);

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -34,6 +35,27 @@ class PlanFileTest {
     PlanFile.write(PLAN, file);
 
     assertThat(PlanFile.read(file)).isEqualTo(PLAN);
+  }
+
+  @Test
+  void shouldKeepTheBoundOnGroupsAndTheBlocksThatStay() {
+    Path file = folder.resolve("plan.json");
+    Plan plan =
+        new Plan(
+            "model",
+            "m-smoe",
+            Optional.of(Similarity.WEIGHT),
+            Budget.EXACT,
+            1,
+            OptionalInt.of(4),
+            PLAN.layers(),
+            List.of(new Plan.Untouched("c", "c.w is quantised")));
+
+    PlanFile.write(plan, file);
+
+    assertThat(PlanFile.read(file)).isEqualTo(plan);
+    assertThat(PlanFile.toJson(PLAN).has("maxGroup")).isFalse();
+    assertThat(PlanFile.toJson(PLAN).has("untouched")).isFalse();
   }
 
   @Test

@@ -9,6 +9,8 @@ import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.streams.usage.Usage;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.OptionalInt;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -50,6 +52,40 @@ class PlannerTest {
   }
 
   @Test
+  void shouldBoundTheSizeOfGroups() {
+    Plan free = plan(Strategy.M_SMOE, Similarity.CO_ACTIVATION, usage(8), 3);
+    Plan bounded =
+        Planner.plan(
+            checkpoint,
+            usage(8),
+            new PlanOptions(
+                Strategy.M_SMOE, Similarity.CO_ACTIVATION, Budget.UNIFORM, 3, OptionalInt.of(3)));
+
+    assertThat(largest(free)).isGreaterThan(3);
+    assertThat(largest(bounded)).isEqualTo(3);
+    assertThat(bounded.groups()).isEqualTo(free.groups());
+    assertThat(bounded.maxGroup()).hasValue(3);
+  }
+
+  @Test
+  void shouldRefuseGroupsOfNoExpert() {
+    assertThatThrownBy(
+            () ->
+                new PlanOptions(
+                    Strategy.M_SMOE, Similarity.WEIGHT, Budget.EXACT, 3, OptionalInt.of(0)))
+        .isInstanceOf(PlanException.class)
+        .hasMessageContaining("at most 0 experts are outside the possible");
+  }
+
+  private static int largest(Plan plan) {
+    return plan.layers().stream()
+        .flatMapToInt(
+            layer -> IntStream.range(0, layer.groups()).map(group -> layer.members(group).size()))
+        .max()
+        .orElseThrow();
+  }
+
+  @Test
   void shouldNotReplaceMissingLogitsSilently() {
     assertThatThrownBy(() -> plan(Strategy.M_SMOE, Similarity.ROUTER_LOGITS, usage(8), 3))
         .isInstanceOf(PlanException.class)
@@ -61,6 +97,28 @@ class PlannerTest {
     assertThatThrownBy(() -> plan(Strategy.REAP, Similarity.ROUTER_LOGITS, usage(8), 3))
         .isInstanceOf(PlanException.class)
         .hasMessageContaining("reap needs output norms");
+  }
+
+  @Test
+  void shouldSayThatReamNeedsOutputNorms() {
+    assertThatThrownBy(() -> plan(Strategy.REAM, Similarity.CO_ACTIVATION, usage(8), 3))
+        .isInstanceOf(PlanException.class)
+        .hasMessageContaining("ream needs output norms");
+  }
+
+  @Test
+  void shouldRefuseOutputNormsThatRankNothing() {
+    Map<String, Usage> usage = usage(8);
+    usage.replaceAll(
+        (block, counted) ->
+            Usage.accumulator(8, 2)
+                .add(counted)
+                .addOutputNorms(new int[] {0, 1}, new float[2], 1)
+                .build());
+
+    assertThatThrownBy(() -> plan(Strategy.REAP, Similarity.CO_ACTIVATION, usage, 3))
+        .isInstanceOf(PlanException.class)
+        .hasMessageContaining("the output norms sum to 0.0");
   }
 
   @Test

@@ -9,6 +9,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /** Finds the Mixture-of-Experts blocks of a checkpoint and checks that their tensors fit. */
@@ -16,6 +17,13 @@ final class Blocks {
 
   /** Its layers come after those of the encoder. */
   private static final String DECODER = "decoder.";
+
+  /** What follows a weight's name where it needs scales: MXFP4, block-scaled and scaled 8 bits. */
+  private static final List<String> QUANTISED =
+      List.of("_blocks", "_scales", "_scale_inv", "_scale");
+
+  /** What stands in place of {@code weight}: GPTQ and AWQ, compressed-tensors. */
+  private static final List<String> PACKED = List.of("qweight", "weight_packed");
 
   private final Path folder;
   private final JsonNode config;
@@ -30,7 +38,7 @@ final class Blocks {
   }
 
   /** Blocks whose experts lie on disk as the architecture says. */
-  List<MoeBlock> full() {
+  Found full() {
     return find(
         (name, experts, hidden) -> {
           ExpertTensor down = architecture.tensor(Role.DOWN).orElseThrow();
@@ -46,7 +54,7 @@ final class Blocks {
   }
 
   /** Blocks whose experts are merged into groups. */
-  List<MoeBlock> compact() {
+  Found compact() {
     return find(
         (name, experts, hidden) -> {
           TensorInfo whole = tensors.get(CompactNames.weight(name, 0, Role.DOWN));
@@ -80,18 +88,26 @@ final class Blocks {
     void of(MoeBlock block);
   }
 
-  private List<MoeBlock> find(Width width, Check check) {
+  /**
+   * The blocks of a checkpoint in the order in which taps count layers.
+   *
+   * @param blocks whose experts can be read
+   * @param untouched all others
+   */
+  record Found(List<MoeBlock> blocks, List<UntouchedBlock> untouched) {}
+
+  private Found find(Width width, Check check) {
     String ending = "." + architecture.router();
-    List<MoeBlock> blocks = new ArrayList<>();
-    for (TensorInfo router : tensors.values()) {
-      if (router.name().endsWith(ending) && !CompactNames.ofGroup(router.name())) {
-        String name = router.name().substring(0, router.name().length() - ending.length());
-        MoeBlock block = block(name, router, width);
-        check.of(block);
-        blocks.add(block);
-      }
-    }
-    if (blocks.isEmpty()) {
+    List<String> names =
+        tensors.keySet().stream()
+            .filter(name -> name.endsWith(ending) && !CompactNames.ofGroup(name))
+            .map(name -> name.substring(0, name.length() - ending.length()))
+            .sorted(
+                Comparator.comparing((String name) -> name.startsWith(DECODER))
+                    .thenComparing(Blocks::stack)
+                    .thenComparingInt(Blocks::layer))
+            .toList();
+    if (names.isEmpty()) {
       throw new CheckpointException(
           folder
               + ": no tensor ends with "
@@ -100,25 +116,61 @@ final class Blocks {
               + architecture.name()
               + " checkpoint has one in every sparse layer");
     }
-    blocks.sort(
-        Comparator.comparing((MoeBlock block) -> block.name().startsWith(DECODER))
-            .thenComparing(Blocks::stack)
-            .thenComparingInt(MoeBlock::layer));
-    return List.copyOf(blocks);
+    List<MoeBlock> blocks = new ArrayList<>();
+    List<UntouchedBlock> untouched = new ArrayList<>();
+    for (int position = 0; position < names.size(); position++) {
+      String name = names.get(position);
+      TensorInfo router = tensor(name + ending);
+      Optional<String> reason = unreadable(name);
+      if (reason.isPresent()) {
+        checkRouter(router);
+        untouched.add(
+            new UntouchedBlock(name, layer(name), position, size(router, 0), topK(), reason.get()));
+      } else {
+        MoeBlock block = block(name, router, width);
+        check.of(block);
+        blocks.add(block);
+      }
+    }
+    return new Found(List.copyOf(blocks), List.copyOf(untouched));
   }
 
-  private static String stack(MoeBlock block) {
-    int number = block.name().indexOf("." + block.layer() + ".");
-    return number < 0 ? "" : block.name().substring(0, number);
+  /** Why the first expert's weights are no plain numbers, where they are not. */
+  private Optional<String> unreadable(String block) {
+    return architecture.tensors().stream()
+        .map(part -> part.name(block, 0))
+        .filter(this::quantised)
+        .findFirst()
+        .map(name -> name + " is quantised; convert the experts to bf16 first");
   }
 
-  private MoeBlock block(String name, TensorInfo router, Width width) {
+  private boolean quantised(String name) {
+    TensorInfo plain = tensors.get(name);
+    return plain != null && !plain.dtype().floating()
+        || QUANTISED.stream().anyMatch(suffix -> tensors.containsKey(name + suffix))
+        || PACKED.stream()
+            .anyMatch(
+                packed ->
+                    name.endsWith(".weight")
+                        && tensors.containsKey(name.replaceAll("weight$", packed)));
+  }
+
+  private static String stack(String name) {
+    int number = name.indexOf("." + layer(name) + ".");
+    return number < 0 ? "" : name.substring(0, number);
+  }
+
+  private void checkRouter(TensorInfo router) {
     if (router.shape().size() != 2) {
       throw broken(router.name(), "has shape " + router.shape() + ", not [experts, hidden]");
     }
+    checkConfigured(router, size(router, 0));
+  }
+
+  private MoeBlock block(String name, TensorInfo router, Width width) {
+    checkRouter(router);
     int experts = size(router, 0);
     int hidden = size(router, 1);
-    checkConfigured(router, experts);
     int topK = topK();
     if (topK < 1 || topK > experts) {
       throw broken("config.json", "picks " + topK + " of " + experts + " experts");
@@ -189,9 +241,7 @@ final class Blocks {
           throw broken(tensor.name(), "has shape " + tensor.shape() + ", expected " + expected);
         }
         if (!tensor.dtype().floating()) {
-          throw broken(
-              tensor.name(),
-              "is stored as " + tensor.dtype() + "; convert quantised experts to bf16 first");
+          throw broken(tensor.name(), "is stored as " + tensor.dtype() + ", unlike its fellows");
         }
       }
     }
@@ -200,14 +250,7 @@ final class Blocks {
   private TensorInfo tensor(String name) {
     TensorInfo tensor = tensors.get(name);
     if (tensor == null) {
-      boolean quantised =
-          tensors.containsKey(name + "_blocks")
-              || tensors.containsKey(name.replaceAll("weight$", "qweight"));
-      throw broken(
-          name,
-          quantised
-              ? "is quantised; convert the experts to bf16 first"
-              : "is missing; is the download complete?");
+      throw broken(name, "is missing; is the download complete?");
     }
     return tensor;
   }

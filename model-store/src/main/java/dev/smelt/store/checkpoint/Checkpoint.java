@@ -18,6 +18,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
@@ -29,13 +30,14 @@ import org.jspecify.annotations.Nullable;
 public final class Checkpoint implements TensorSource, AutoCloseable {
 
   private static final String CONFIG = "config.json";
+  private static final long LARGEST_SLICE = 1L << 30;
 
   private final Path directory;
   private final JsonNode config;
   private final Architecture architecture;
   private final ShardSet shards;
   private final boolean compact;
-  private final List<MoeBlock> blocks;
+  private final Blocks.Found found;
   private volatile @Nullable String digest;
 
   private Checkpoint(Path directory, JsonNode config, ShardSet shards) {
@@ -53,8 +55,8 @@ public final class Checkpoint implements TensorSource, AutoCloseable {
                             + "'; known are "
                             + Architecture.known()));
     this.compact = config.path("smelt").path("format").asText().equals("compact");
-    Blocks found = new Blocks(directory, config, architecture, shards.tensors());
-    this.blocks = compact ? found.compact() : found.full();
+    Blocks search = new Blocks(directory, config, architecture, shards.tensors());
+    this.found = compact ? search.compact() : search.full();
   }
 
   /**
@@ -133,7 +135,7 @@ public final class Checkpoint implements TensorSource, AutoCloseable {
                 sha.update(name.getBytes(StandardCharsets.UTF_8));
                 sha.update(file.headerBytes());
               });
-      for (MoeBlock block : blocks) {
+      for (MoeBlock block : found.blocks()) {
         sha.update(
             bytes(
                 block.routerWeight(),
@@ -148,9 +150,17 @@ public final class Checkpoint implements TensorSource, AutoCloseable {
     }
   }
 
-  /** All Mixture-of-Experts blocks in layer order; taps count layers by this order. */
+  /**
+   * The Mixture-of-Experts blocks whose experts can be read, in layer order. Taps count layers by
+   * this order, together with {@link #untouched}.
+   */
   public List<MoeBlock> blocks() {
-    return blocks;
+    return found.blocks();
+  }
+
+  /** The blocks whose experts can't be read, quantised ones for example, in layer order. */
+  public List<UntouchedBlock> untouched() {
+    return found.untouched();
   }
 
   /** The safetensors files by name. */
@@ -218,6 +228,31 @@ public final class Checkpoint implements TensorSource, AutoCloseable {
     return canonical;
   }
 
+  /**
+   * The bytes of an expert's weight where they lie on disk as {@link #expert} gives them: row-major
+   * in canonical orientation, little-endian. Read-only, not copied.
+   *
+   * @return empty where rows are transposed, interleaved or factored, or the weight exceeds 1 GiB
+   */
+  public Optional<ByteBuffer> expertBytes(MoeBlock block, int expert, Role role) {
+    Objects.checkIndex(expert, block.experts());
+    if (compact) {
+      return Optional.empty();
+    }
+    ExpertTensor part = part(block, role);
+    String tensor = part.name(block.name(), expert);
+    int size = shards.tensors().get(tensor).dtype().bytes();
+    long rows = role.rows(block.hidden(), block.width());
+    long columns = role.columns(block.hidden(), block.width());
+    long length = rows * columns * size;
+    if (!part.contiguous() || length > LARGEST_SLICE) {
+      return Optional.empty();
+    }
+    long slab = part.fused() ? expert * part.slabRows((int) rows) * columns : 0;
+    long first = slab + part.packing().slabRow(0, (int) rows) * columns;
+    return Optional.of(bytes(tensor, first * size, (int) length));
+  }
+
   /** The type that an expert's weight is stored in. */
   public DType expertDType(MoeBlock block, Role role) {
     if (compact) {
@@ -236,7 +271,7 @@ public final class Checkpoint implements TensorSource, AutoCloseable {
   /** Names of all tensors on disk that hold expert weights, in the full form. */
   public Map<String, MoeBlock> expertTensors() {
     Map<String, MoeBlock> names = new TreeMap<>();
-    for (MoeBlock block : blocks) {
+    for (MoeBlock block : found.blocks()) {
       for (ExpertTensor part : architecture.tensors()) {
         for (int expert = 0; expert < (part.fused() ? 1 : block.experts()); expert++) {
           names.put(part.name(block.name(), expert), block);

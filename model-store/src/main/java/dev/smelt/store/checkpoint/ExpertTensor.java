@@ -54,6 +54,13 @@ record ExpertTensor(Role role, String name, Packing packing, Orientation orienta
     return !name.contains(EXPERT);
   }
 
+  /** Whether the weight's rows lie one after the other as in canonical orientation. */
+  boolean contiguous() {
+    return (orientation == Orientation.AS_IS || role.bias())
+        && packing != Packing.EVEN
+        && packing != Packing.ODD;
+  }
+
   /** The full name in a block for an expert. */
   String name(String block, int expert) {
     return block + "." + name.replace(EXPERT, Integer.toString(expert));

@@ -234,6 +234,15 @@ public final class Exporter {
   private static int sameGroups(CompactExperts experts, Checkpoint base) {
     MoeBlock first = base.blocks().get(0);
     int groups = experts.groups(first);
+    base.untouched().stream()
+        .filter(block -> block.experts() != groups)
+        .findFirst()
+        .ifPresent(
+            block -> {
+              throw new ExportException(
+                  "%s stays as it is with %d experts, but the uniform form needs %d everywhere: %s"
+                      .formatted(block.name(), block.experts(), groups, block.reason()));
+            });
     for (MoeBlock block : base.blocks()) {
       if (experts.groups(block) != groups) {
         throw new ExportException(

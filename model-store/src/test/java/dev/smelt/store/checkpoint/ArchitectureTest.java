@@ -1,7 +1,6 @@
 package dev.smelt.store.checkpoint;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.smelt.store.safetensors.DType;
 import dev.smelt.store.safetensors.SafetensorsFile;
@@ -116,16 +115,60 @@ class ArchitectureTest {
   }
 
   @Test
-  void shouldSayThatQuantisedExpertsMustBeConverted() throws Exception {
+  void shouldNameQuantisedBlocksAndReadTheOthers() throws Exception {
+    Path source = SmallCheckpoints.of("gpt_oss", folder.resolve("plain"));
     List<Tensor> tensors = new ArrayList<>();
-    String block = "model.layers.0.mlp.";
-    tensors.add(Tensor.floats(block + "router.weight", DType.BF16, List.of(4L, 6L), new float[24]));
-    tensors.add(Tensor.raw(block + "experts.down_proj_blocks", DType.U8, List.of(4L), new byte[4]));
-    SafetensorsWriter.write(folder.resolve("model.safetensors"), Map.of(), tensors);
-    Files.writeString(
-        folder.resolve("config.json"), "{\"model_type\":\"gpt_oss\",\"num_local_experts\":4}");
-    assertThatThrownBy(() -> Checkpoint.open(folder))
-        .isInstanceOf(CheckpointException.class)
-        .hasMessageContaining("experts.down_proj: is quantised; convert the experts to bf16");
+    String quantised = "model.layers.0.mlp.experts.";
+    try (SafetensorsFile file = SafetensorsFile.open(source.resolve("model.safetensors"))) {
+      for (String name : file.tensors().keySet()) {
+        if (name.startsWith(quantised) && !name.endsWith("bias")) {
+          tensors.add(Tensor.raw(name + "_blocks", DType.U8, List.of(4L), new byte[4]));
+          tensors.add(Tensor.raw(name + "_scales", DType.U8, List.of(4L), new byte[4]));
+        } else {
+          tensors.add(Tensor.of(file, name));
+        }
+      }
+      write(source.resolve("config.json"), tensors);
+    }
+
+    try (Checkpoint checkpoint = Checkpoint.open(folder.resolve("other"))) {
+      assertThat(checkpoint.blocks())
+          .extracting(MoeBlock::name)
+          .containsExactly("model.layers.1.mlp");
+      UntouchedBlock untouched = checkpoint.untouched().get(0);
+      assertThat(untouched.name()).isEqualTo("model.layers.0.mlp");
+      assertThat(untouched.position()).isZero();
+      assertThat(untouched.experts()).isEqualTo(4);
+      assertThat(untouched.reason()).endsWith("is quantised; convert the experts to bf16 first");
+      assertThat(checkpoint.expertTensors().keySet()).noneMatch(name -> name.contains(".0."));
+    }
+  }
+
+  @Test
+  void shouldNotTakeBlockScaledNumbersForWeights() throws Exception {
+    Path source = SmallCheckpoints.of("deepseek_v3", folder.resolve("plain"));
+    List<Tensor> tensors = new ArrayList<>();
+    try (SafetensorsFile file = SafetensorsFile.open(source.resolve("model.safetensors"))) {
+      for (String name : file.tensors().keySet()) {
+        tensors.add(Tensor.of(file, name));
+        if (name.contains(".10.mlp.experts.")) {
+          tensors.add(Tensor.floats(name + "_scale_inv", DType.F32, List.of(1L), new float[] {2}));
+        }
+      }
+      write(source.resolve("config.json"), tensors);
+    }
+
+    try (Checkpoint checkpoint = Checkpoint.open(folder.resolve("other"))) {
+      assertThat(checkpoint.blocks()).hasSize(1);
+      assertThat(checkpoint.untouched())
+          .extracting(UntouchedBlock::name)
+          .containsExactly("model.layers.10.mlp");
+    }
+  }
+
+  private void write(Path config, List<Tensor> tensors) throws Exception {
+    Path other = Files.createDirectory(folder.resolve("other"));
+    Files.copy(config, other.resolve("config.json"));
+    SafetensorsWriter.write(other.resolve("model.safetensors"), Map.of(), tensors);
   }
 }

@@ -68,7 +68,8 @@ public final class DemoCommand implements Callable<Integer> {
       names = "--average-groups",
       paramLabel = "A",
       defaultValue = "12",
-      description = "Merged experts a layer keeps on average; default: ${DEFAULT-VALUE}.")
+      description =
+          "Experts that a layer keeps the memory of, on average; default: ${DEFAULT-VALUE}.")
   private double averageGroups;
 
   @Mixin private ResultOutput result = new ResultOutput();
@@ -149,7 +150,7 @@ public final class DemoCommand implements Callable<Integer> {
                 checkpoint: "%s"
                 engine: {urls: ["%s"], dialect: sglang, format: compact}
                 proxy: {port: 0, share: 1.0}
-                compression: {strategy: smelt, averageGroups: %s, similarity: co-activation}
+                compression: {strategy: smelt, averageGroups: %s}
                 policy: {mode: auto, consecutiveWindows: 2, coolDown: 8s, minimumTokens: 8000}
                 canary: {window: 4s}
                 gate: {maximumLoss: 1.5, bytesPerText: 4096, texts: [%s]}

@@ -35,7 +35,7 @@ import java.util.function.BooleanSupplier;
 final class Scenario {
 
   private static final Duration LONGEST_FIRST_MERGE = Duration.ofSeconds(120);
-  private static final Duration LONGEST_PHASE = Duration.ofSeconds(75);
+  private static final Duration LONGEST_PHASE = Duration.ofSeconds(120);
   private static final Duration SHORTEST_PHASE = Duration.ofSeconds(20);
   private static final Duration LOOK = Duration.ofMillis(200);
   private static final int CALM_WINDOWS = 3;

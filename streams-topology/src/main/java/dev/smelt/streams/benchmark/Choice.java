@@ -61,13 +61,13 @@ final class Choice {
       keep[small[--smalls]] = 1;
     }
     for (int i = 0; i < keep.length; i++) {
-      table[i] = Math.min((1L << 31) - 1, (long) (keep[i] * (1L << 31))) << 32 | alias[i];
+      table[i] = (Math.min((1L << 31) - 1, (long) (keep[i] * (1L << 31))) << 32) | alias[i];
     }
   }
 
   int draw(SplittableRandom random) {
     long bits = random.nextLong();
-    int thing = (int) ((bits >>> 32) * table.length >>> 32);
+    int thing = (int) (((bits >>> 32) * table.length) >>> 32);
     long entry = table[thing];
     return (bits & 0x7fff_ffffL) < entry >>> 32 ? thing : (int) entry;
   }

@@ -13,6 +13,7 @@ import dev.smelt.streams.usage.UsageRecordFormat;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.locks.LockSupport;
@@ -32,7 +33,7 @@ final class Fleet {
   private final String bootstrapServers;
   private final Model model;
   private final int engines;
-  private final List<List<Decisions>> variants = new ArrayList<>();
+  private final List<List<byte[]>> variants = new ArrayList<>();
 
   /**
    * What was sent.
@@ -52,9 +53,11 @@ final class Fleet {
     this.model = model;
     this.engines = engines;
     for (int variant = 0; variant < EXPERTS_OF_VARIANTS / model.experts(); variant++) {
-      List<Decisions> layers = new ArrayList<>();
+      List<byte[]> layers = new ArrayList<>();
       for (int layer = 0; layer < model.layers(); layer++) {
-        layers.add(decisions(model, mode, tokensPerRecord, seed + 1000L * variant + layer));
+        Decisions decisions =
+            decisions(model, mode, tokensPerRecord, seed + 1000L * variant + layer);
+        layers.add(UsageRecordFormat.write(record(model, layer, decisions)));
       }
       variants.add(layers);
     }
@@ -70,6 +73,11 @@ final class Fleet {
                 .add(ids, tokens)
                 .addRequests(requests)
                 .build());
+  }
+
+  static UsageRecord record(Model model, int layer, Decisions decisions) {
+    return new UsageRecord(
+        key(model, layer), "engine", "", 0, Instant.EPOCH, Instant.EPOCH, decisions);
   }
 
   static LayerKey key(Model model, int layer) {
@@ -118,24 +126,24 @@ final class Fleet {
 
   @SuppressWarnings("FutureReturnValueIgnored") // whoever counts the records misses what is lost
   private long send(KafkaProducer<String, byte[]> producer, int engine, int step, Instant at) {
+    byte[] own =
+        UsageRecordFormat.writeOrigin(
+            "engine-" + engine + ":8000@1772366400000", step, at.toEpochMilli());
     long bytes = 0;
     for (int layer = 0; layer < model.layers(); layer++) {
-      UsageRecord record =
-          new UsageRecord(
-              key(model, layer),
-              "engine-" + engine + ":8000@1772366400000",
-              "",
-              step,
-              at,
-              at,
-              variants.get((step + engine) % variants.size()).get(layer));
-      byte[] value = UsageRecordFormat.write(record);
+      byte[] value = concatenated(variants.get((step + engine) % variants.size()).get(layer), own);
       bytes += value.length;
       producer.send(
           new ProducerRecord<>(
-              Topics.ROUTING, null, at.toEpochMilli(), record.key().toString(), value));
+              Topics.ROUTING, null, at.toEpochMilli(), key(model, layer).toString(), value));
     }
     return bytes;
+  }
+
+  private static byte[] concatenated(byte[] record, byte[] fields) {
+    byte[] whole = Arrays.copyOf(record, record.length + fields.length);
+    System.arraycopy(fields, 0, whole, record.length, fields.length);
+    return whole;
   }
 
   private KafkaProducer<String, byte[]> producer() {

@@ -44,19 +44,19 @@ import org.apache.kafka.streams.kstream.Consumed;
 /**
  * How fast the topology counts, next to two peers on the same records of one broker: a consumer
  * that polls and does nothing, and a topology of Kafka Streams that reads exactly once and does
- * nothing. One thread each, run once before they are measured.
+ * nothing. One thread each, with the same consumer settings, warmed up by earlier runs.
  *
  * <p>Each measurement needs a fresh broker: it creates the topics of {@link Topics}.
  */
 public final class StreamsBenchmark {
 
   private static final int PARTITIONS = 4;
-  private static final int TOKENS_PER_RECORD = 4096;
   private static final Duration RECORD_SPAN = Duration.ofMillis(250);
 
   /** Long enough for windows to close: 20 seconds of traffic. */
   private static final int STEPS = 80;
 
+  private static final int WARM_UPS = 2;
   private static final int MOST_ENGINES = 400;
   private static final int THREADS_OF_AN_INSTANCE = 2;
   private static final Duration PATIENCE = Duration.ofMinutes(3);
@@ -98,7 +98,8 @@ public final class StreamsBenchmark {
   /**
    * One line of the result.
    *
-   * @param engines engines that sent the records, at 4,096 tokens each 250 ms
+   * @param tokens tokens in a record
+   * @param engines engines that sent the records, one a layer each 250 ms
    * @param records records in the topic
    * @param decisions decisions in them
    * @param bytes size of their values, before compression
@@ -114,6 +115,7 @@ public final class StreamsBenchmark {
   public record Line(
       Model model,
       Mode mode,
+      int tokens,
       int engines,
       long records,
       long decisions,
@@ -224,20 +226,13 @@ public final class StreamsBenchmark {
   /**
    * Measures one model in one mode.
    *
+   * @param tokens tokens in a record
    * @param megabytes how much to send, roughly
    */
-  public Line measure(Model model, Mode mode, int megabytes, long seed)
+  public Line measure(Model model, Mode mode, int tokens, int megabytes, long seed)
       throws InterruptedException, ExecutionException {
     long recordBytes =
-        UsageRecordFormat.write(
-                new UsageRecord(
-                    Fleet.key(model, 0),
-                    "engine",
-                    "",
-                    0,
-                    Instant.EPOCH,
-                    Instant.EPOCH,
-                    Fleet.decisions(model, mode, TOKENS_PER_RECORD, seed)))
+        UsageRecordFormat.write(Fleet.record(model, 0, Fleet.decisions(model, mode, tokens, seed)))
             .length;
     long perStep = recordBytes * model.layers();
     long inAll = megabytes * 1_000_000L;
@@ -245,28 +240,31 @@ public final class StreamsBenchmark {
     int steps = (int) Math.max(1, Math.min(STEPS, inAll / perStep / engines));
     createTopics(PARTITIONS);
     Fleet.Sent sent =
-        new Fleet(bootstrapServers, model, mode, engines, TOKENS_PER_RECORD, seed)
+        new Fleet(bootstrapServers, model, mode, engines, tokens, seed)
             .sendAtOnce(steps, RECORD_SPAN);
     consume(sent.records());
     Time consumer = consume(sent.records());
     run("idle-warm-up", idle(), sent.records());
     Run idle = run("idle", idle(), sent.records());
-    run("warm-up", RoutingTopology.build(RoutingConfig.DEFAULT), sent.records());
+    for (int warmUp = 0; warmUp < WARM_UPS; warmUp++) {
+      run("warm-up-" + warmUp, RoutingTopology.build(RoutingConfig.DEFAULT), sent.records());
+    }
     Run counted = run("counted", RoutingTopology.build(RoutingConfig.DEFAULT), sent.records());
     return new Line(
         model,
         mode,
+        tokens,
         engines,
         sent.records(),
-        sent.records() * TOKENS_PER_RECORD * model.topK(),
+        sent.records() * tokens * model.topK(),
         sent.bytes(),
         consumer,
         idle.time(),
         counted.time(),
         counted.ageing(),
-        records(Topics.USAGE, PARTITIONS) / 2,
+        records(Topics.USAGE, PARTITIONS) / (WARM_UPS + 1),
         changelogBytes("counted"),
-        stateBytes(model, Fleet.decisions(model, mode, TOKENS_PER_RECORD, seed)));
+        stateBytes(model, Fleet.decisions(model, mode, tokens, seed)));
   }
 
   /**
@@ -341,7 +339,11 @@ public final class StreamsBenchmark {
             "isolation.level",
             "read_committed",
             "max.poll.records",
-            1000),
+            1000,
+            "max.partition.fetch.bytes",
+            Topics.MAX_RECORD_BYTES,
+            "receive.buffer.bytes",
+            -1),
         new StringDeserializer(),
         new ByteArrayDeserializer());
   }

@@ -7,6 +7,7 @@ import dev.smelt.streams.wire.RecordKind;
 import dev.smelt.streams.wire.WireFormatException;
 import dev.smelt.streams.wire.WireFormatException.Reason;
 import java.time.Instant;
+import java.util.Arrays;
 import org.apache.kafka.common.serialization.Serde;
 
 /** The binary form of a {@link UsageRecord}, described in FORMAT.md. */
@@ -39,6 +40,20 @@ public final class UsageRecordFormat {
             .number(DURATION, record.end().toEpochMilli() - record.start().toEpochMilli());
     UsageFields.write(out, record.decisions());
     return out.toBytes();
+  }
+
+  /**
+   * The fields that differ between engines whose decisions are the same, to be put behind a record:
+   * of a field that comes twice, the later counts.
+   */
+  public static byte[] writeOrigin(String engine, long sequence, long startMillis) {
+    byte[] record =
+        new FieldWriter(RecordKind.USAGE_RECORD)
+            .text(ENGINE, engine)
+            .number(SEQUENCE, sequence)
+            .number(START, startMillis)
+            .toBytes();
+    return Arrays.copyOfRange(record, FieldWriter.HEADER_BYTES, record.length);
   }
 
   /**

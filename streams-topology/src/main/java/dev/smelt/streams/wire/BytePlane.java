@@ -1,8 +1,8 @@
 package dev.smelt.streams.wire;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.LongBuffer;
 
 /**
  * Counts that are mostly below 256, inside a record: their low bytes side by side, and apart from
@@ -14,15 +14,13 @@ public final class BytePlane {
   /** Marks the bytes 0, 2, 4 and 6 of eight. */
   static final long EVEN = 0x00ff_00ff_00ff_00ffL;
 
-  private static final VarHandle EIGHT =
-      MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
-
   /** So many sums of two bytes fit into two bytes. */
   private static final int SUMS_OF_TWO = 128;
 
   private final byte[] bytes;
   private final int begin;
   private final int size;
+  private final LongBuffer words;
   private final int[] large;
   private final long[] rest;
 
@@ -35,6 +33,8 @@ public final class BytePlane {
     this.bytes = bytes;
     this.begin = begin;
     this.size = size;
+    this.words =
+        ByteBuffer.wrap(bytes, begin, size).slice().order(ByteOrder.LITTLE_ENDIAN).asLongBuffer();
     this.large = large;
     this.rest = rest;
   }
@@ -47,18 +47,20 @@ public final class BytePlane {
   /** Sum of the counts; negative if it overflows, as only a contradictory record makes it. */
   public long total() {
     long total = 0;
-    int words = size / Long.BYTES;
-    for (int word = 0; word < words; word += SUMS_OF_TWO) {
+    long[] block = new long[SUMS_OF_TWO];
+    int all = size / Long.BYTES;
+    for (int first = 0; first < all; first += SUMS_OF_TWO) {
+      int count = Math.min(SUMS_OF_TWO, all - first);
+      words(first, block, count);
       long sums = 0;
-      for (int i = word; i < Math.min(words, word + SUMS_OF_TWO); i++) {
-        long eight = eight(i);
-        sums += (eight & EVEN) + (eight >>> Byte.SIZE & EVEN);
+      for (int i = 0; i < count; i++) {
+        sums += (block[i] & EVEN) + ((block[i] >>> Byte.SIZE) & EVEN);
       }
       for (int lane = 0; lane < Long.SIZE; lane += Short.SIZE) {
-        total += sums >>> lane & 0xffff;
+        total += (sums >>> lane) & 0xffff;
       }
     }
-    for (int i = words * Long.BYTES; i < size; i++) {
+    for (int i = all * Long.BYTES; i < size; i++) {
       total += low(i);
     }
     for (long more : rest) {
@@ -77,9 +79,9 @@ public final class BytePlane {
     return counts;
   }
 
-  /** Eight low bytes, the first of them lowest. */
-  long eight(int word) {
-    return (long) EIGHT.get(bytes, begin + word * Long.BYTES);
+  /** Reads words of eight low bytes, the first of them lowest. */
+  void words(int first, long[] into, int count) {
+    words.get(first, into, 0, count);
   }
 
   int low(int position) {

@@ -1,5 +1,6 @@
 package dev.smelt.streams.wire;
 
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,10 +14,16 @@ public final class CountSums {
   /** So many bytes add up to less than 2^16. */
   private static final int PLANES = 257;
 
+  /** Words that are read at a time. */
+  private static final int BLOCK = 512;
+
   private final long[] sums;
 
-  /** For eight positions two words: the four even ones, then the four odd ones. */
-  private long @Nullable [] waiting;
+  /** For each eight positions, sums of the four even ones. */
+  private long @Nullable [] even;
+
+  /** And of the four odd ones. */
+  private long @Nullable [] odd;
 
   private int planes;
 
@@ -31,27 +38,24 @@ public final class CountSums {
 
   /** The sums themselves, complete until more is added. */
   public long[] settled() {
-    if (waiting != null && planes > 0) {
-      int words = sums.length / Long.BYTES;
-      for (int word = 0; word < words; word++) {
-        long even = waiting[2 * word];
-        long odd = waiting[2 * word + 1];
+    if (even != null && odd != null && planes > 0) {
+      for (int word = 0; word < even.length; word++) {
         int at = word * Long.BYTES;
         for (int i = 0; i < Long.BYTES; i += 2) {
-          sums[at + i] += even & 0xffff;
-          sums[at + i + 1] += odd & 0xffff;
-          even >>>= Short.SIZE;
-          odd >>>= Short.SIZE;
+          sums[at + i] += (even[word] >>> (i * Byte.SIZE)) & 0xffff;
+          sums[at + i + 1] += (odd[word] >>> (i * Byte.SIZE)) & 0xffff;
         }
-        waiting[2 * word] = 0;
-        waiting[2 * word + 1] = 0;
       }
+      Arrays.fill(even, 0);
+      Arrays.fill(odd, 0);
       planes = 0;
     }
     return sums;
   }
 
   /**
+   * Adds counts one by one.
+   *
    * @param more as many counts as there are sums
    */
   public void add(long[] more) {
@@ -61,28 +65,40 @@ public final class CountSums {
   }
 
   /**
+   * Adds counts eight at a time.
+   *
    * @param plane as many counts as there are sums
    */
   public void add(BytePlane plane) {
     if (plane.size() != sums.length) {
       throw new IllegalArgumentException(plane.size() + " counts for " + sums.length + " sums");
     }
-    if (waiting == null) {
-      waiting = new long[sums.length / Long.BYTES * 2];
+    if (even == null || odd == null) {
+      even = new long[sums.length / Long.BYTES];
+      odd = new long[even.length];
     } else if (planes == PLANES) {
       settled();
     }
     planes++;
-    long[] lanes = waiting;
-    int words = lanes.length / 2;
-    for (int word = 0; word < words; word++) {
-      long eight = plane.eight(word);
-      lanes[2 * word] += eight & BytePlane.EVEN;
-      lanes[2 * word + 1] += eight >>> Byte.SIZE & BytePlane.EVEN;
+    long[] block = new long[BLOCK];
+    for (int begin = 0; begin < even.length; begin += BLOCK) {
+      int words = Math.min(BLOCK, even.length - begin);
+      plane.words(begin, block, words);
+      add(block, words, even, odd, begin);
     }
-    for (int i = words * Long.BYTES; i < sums.length; i++) {
+    for (int i = even.length * Long.BYTES; i < sums.length; i++) {
       sums[i] += plane.low(i);
     }
     plane.addRest(sums);
+  }
+
+  /** Plain loops over arrays of one type, which the compiler turns into vector instructions. */
+  private static void add(long[] block, int words, long[] even, long[] odd, int begin) {
+    for (int i = 0; i < words; i++) {
+      even[begin + i] += block[i] & BytePlane.EVEN;
+    }
+    for (int i = 0; i < words; i++) {
+      odd[begin + i] += (block[i] >>> Byte.SIZE) & BytePlane.EVEN;
+    }
   }
 }

@@ -1,6 +1,8 @@
 package dev.smelt.streams.wire;
 
 import dev.smelt.streams.wire.WireFormatException.Reason;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
@@ -91,7 +93,7 @@ public final class FieldReader {
 
   public double real() {
     expect(Double.BYTES);
-    return realAt(at);
+    return field().getDouble();
   }
 
   public double[] reals() {
@@ -99,9 +101,7 @@ public final class FieldReader {
       throw damaged((end - at) + " bytes are not a whole number of doubles");
     }
     double[] values = new double[(end - at) / Double.BYTES];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = realAt(at + i * Double.BYTES);
-    }
+    field().asDoubleBuffer().get(values);
     return values;
   }
 
@@ -116,9 +116,7 @@ public final class FieldReader {
       throw damaged((end - at) + " bytes are not a whole number of floats");
     }
     float[] values = new float[(end - at) / Float.BYTES];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = Float.intBitsToFloat((int) littleEndian(at + i * Float.BYTES, Float.BYTES));
-    }
+    field().asFloatBuffer().get(values);
     return values;
   }
 
@@ -232,16 +230,8 @@ public final class FieldReader {
     }
   }
 
-  private double realAt(int position) {
-    return Double.longBitsToDouble(littleEndian(position, Double.BYTES));
-  }
-
-  private long littleEndian(int position, int length) {
-    long bits = 0;
-    for (int i = 0; i < length; i++) {
-      bits |= (bytes[position + i] & 0xffL) << (i * Byte.SIZE);
-    }
-    return bits;
+  private ByteBuffer field() {
+    return ByteBuffer.wrap(bytes, at, end - at).slice().order(ByteOrder.LITTLE_ENDIAN);
   }
 
   private WireFormatException damaged(String what) {

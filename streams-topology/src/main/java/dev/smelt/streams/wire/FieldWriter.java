@@ -1,5 +1,7 @@
 package dev.smelt.streams.wire;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
@@ -12,8 +14,20 @@ import java.util.Arrays;
  */
 public final class FieldWriter {
 
+  /** Kind and major version, before the fields. */
+  public static final int HEADER_BYTES = 2;
+
   /** Fewer values are not worth a plane. */
   private static final int PLANE_VALUES = 32;
+
+  /** Bytes that a number takes, by its leading zeros. */
+  private static final byte[] VARINT_BYTES = new byte[Long.SIZE + 1];
+
+  static {
+    for (int zeros = 0; zeros <= Long.SIZE; zeros++) {
+      VARINT_BYTES[zeros] = (byte) Math.max(1, (Long.SIZE + 6 - zeros) / 7);
+    }
+  }
 
   private byte[] bytes = new byte[256];
   private int size;
@@ -44,26 +58,24 @@ public final class FieldWriter {
   }
 
   public FieldWriter real(int tag, double value) {
-    header(tag, Double.BYTES);
-    real(value);
-    return this;
+    return reals(tag, new double[] {value});
   }
 
   /** Doubles as little-endian IEEE 754. */
   public FieldWriter reals(int tag, double[] values) {
-    header(tag, Math.multiplyExact(values.length, Double.BYTES));
-    for (double value : values) {
-      real(value);
-    }
+    int length = Math.multiplyExact(values.length, Double.BYTES);
+    header(tag, length);
+    room(length).asDoubleBuffer().put(values);
+    size += length;
     return this;
   }
 
   /** Floats as little-endian IEEE 754. */
   public FieldWriter singles(int tag, float[] values) {
-    header(tag, Math.multiplyExact(values.length, Float.BYTES));
-    for (float value : values) {
-      littleEndian(Float.floatToRawIntBits(value), Float.BYTES);
-    }
+    int length = Math.multiplyExact(values.length, Float.BYTES);
+    header(tag, length);
+    room(length).asFloatBuffer().put(values);
+    size += length;
     return this;
   }
 
@@ -73,12 +85,14 @@ public final class FieldWriter {
    */
   public FieldWriter counts(int tag, long[] values) {
     int listed = listedBytes(values);
-    int plane = planeBytes(values);
+    int plane = 2 + values.length + largeBytes(values);
     if (values.length >= PLANE_VALUES && plane <= listed + listed / 4) {
       header(tag, plane);
+      reserve(plane);
       plane(values);
     } else {
       header(tag, listed);
+      reserve(listed);
       list(values);
     }
     return this;
@@ -91,40 +105,38 @@ public final class FieldWriter {
       if (value == 0) {
         zeros++;
       } else {
-        length += varintBytes(value) + runBytes(zeros);
+        length += zeros == 0 ? 0 : 1 + varintBytes(zeros);
+        length += varintBytes(value);
         zeros = 0;
       }
     }
-    return length + runBytes(zeros);
-  }
-
-  private static int runBytes(int zeros) {
-    return zeros == 0 ? 0 : 1 + varintBytes(zeros);
+    return zeros == 0 ? length : length + 1 + varintBytes(zeros);
   }
 
   private void list(long[] values) {
+    int at = size;
     int zeros = 0;
     for (long value : values) {
       if (value == 0) {
         zeros++;
       } else {
-        run(zeros);
-        varint(value);
-        zeros = 0;
+        if (zeros > 0) {
+          bytes[at++] = 0;
+          at = varint(zeros, at);
+          zeros = 0;
+        }
+        at = varint(value, at);
       }
     }
-    run(zeros);
-  }
-
-  private void run(int zeros) {
     if (zeros > 0) {
-      varint(0);
-      varint(zeros);
+      bytes[at++] = 0;
+      at = varint(zeros, at);
     }
+    size = at;
   }
 
-  private static int planeBytes(long[] values) {
-    int length = 2 + values.length;
+  private static int largeBytes(long[] values) {
+    int length = 0;
     int next = 0;
     for (int i = 0; i < values.length; i++) {
       if (values[i] >>> Byte.SIZE != 0) {
@@ -137,20 +149,21 @@ public final class FieldWriter {
 
   /** Begins with a run of no zeros, which a list never does. */
   private void plane(long[] values) {
-    reserve(2 + values.length);
-    bytes[size++] = 0;
-    bytes[size++] = 0;
+    int at = size;
+    bytes[at++] = 0;
+    bytes[at++] = 0;
     for (long value : values) {
-      bytes[size++] = (byte) value;
+      bytes[at++] = (byte) value;
     }
     int next = 0;
     for (int i = 0; i < values.length; i++) {
       if (values[i] >>> Byte.SIZE != 0) {
-        varint(i - next);
-        varint(values[i] >>> Byte.SIZE);
+        at = varint(i - next, at);
+        at = varint(values[i] >>> Byte.SIZE, at);
         next = i + 1;
       }
     }
+    size = at;
   }
 
   public byte[] toBytes() {
@@ -164,27 +177,29 @@ public final class FieldWriter {
 
   private void varint(long value) {
     reserve(10);
+    size = varint(value, size);
+  }
+
+  /** Writes where there is room, and returns where it ends. */
+  private int varint(long value, int begin) {
+    byte[] into = bytes;
+    int at = begin;
     long rest = value;
     while ((rest & ~0x7fL) != 0) {
-      bytes[size++] = (byte) (rest | 0x80);
+      into[at++] = (byte) (rest | 0x80);
       rest >>>= 7;
     }
-    bytes[size++] = (byte) rest;
+    into[at++] = (byte) rest;
+    return at;
   }
 
   private static int varintBytes(long value) {
-    return Math.max(1, (70 - Long.numberOfLeadingZeros(value)) / 7);
+    return VARINT_BYTES[Long.numberOfLeadingZeros(value)];
   }
 
-  private void real(double value) {
-    littleEndian(Double.doubleToRawLongBits(value), Double.BYTES);
-  }
-
-  private void littleEndian(long bits, int length) {
+  private ByteBuffer room(int length) {
     reserve(length);
-    for (int i = 0; i < length; i++) {
-      bytes[size++] = (byte) (bits >>> (i * Byte.SIZE));
-    }
+    return ByteBuffer.wrap(bytes, size, length).slice().order(ByteOrder.LITTLE_ENDIAN);
   }
 
   private void byteValue(int value) {

@@ -100,6 +100,21 @@ class UsageRecordFormatTest {
   }
 
   @Test
+  void shouldTakeTheLaterOfAFieldThatComesTwice() {
+    byte[] record = UsageRecordFormat.write(record(new Combined(Usage.empty(8, 2))));
+    byte[] origin = UsageRecordFormat.writeOrigin("engine-2", 7, START.toEpochMilli() + 5);
+    byte[] whole = Arrays.copyOf(record, record.length + origin.length);
+    System.arraycopy(origin, 0, whole, record.length, origin.length);
+
+    UsageRecord read = UsageRecordFormat.read(whole);
+
+    assertThat(read.engine()).isEqualTo("engine-2");
+    assertThat(read.sequence()).isEqualTo(7);
+    assertThat(read.start()).isEqualTo(START.plusMillis(5));
+    assertThat(read.key()).isEqualTo(KEY);
+  }
+
+  @Test
   void shouldRefuseAnUnknownMajorVersion() {
     byte[] bytes = UsageRecordFormat.write(record(new Combined(Usage.empty(8, 2))));
     bytes[1] = 2;

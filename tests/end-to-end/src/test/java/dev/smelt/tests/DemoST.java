@@ -14,7 +14,9 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.MethodOrderer;
@@ -61,7 +63,8 @@ class DemoST {
       String served = page.summary("Serving").textContent();
 
       assertThat(page.summary("Drift")).hasAttribute("data-over", "true", patiently());
-      assertThat(page.journal()).containsText("evidence", containing());
+      assertThat(page.journal())
+          .containsText(Pattern.compile("re-merges: drift [0-9.]+ over"), containing());
       assertThat(page.summary("Serving"))
           .not()
           .hasText(
@@ -112,6 +115,27 @@ class DemoST {
       page.button("Close").click();
       assertThat(page.journal()).containsText("seen in the browser", containing());
       browser.close(page.page(), dashboard().toString());
+    }
+  }
+
+  @Test
+  @Order(4)
+  void shouldAnswerTheCommandsOfTheTutorial() {
+    awaitEnd();
+    List<String[]> commands =
+        DocumentedCommands.of("ops/docs/tutorial.md").stream()
+            .filter(command -> command.line().contains("$AGENT"))
+            .map(
+                command ->
+                    command.arguments().stream()
+                        .map(word -> word.replace("$AGENT", dashboard().toString()))
+                        .toArray(String[]::new))
+            .toList();
+    assertThat(commands).isNotEmpty();
+    for (String[] command : commands) {
+      CommandLineRun run = CommandLineRun.of(command);
+      assertThat(run.exitCode()).as(String.join(" ", command) + run.err()).isZero();
+      assertThat(run.out()).isNotBlank();
     }
   }
 

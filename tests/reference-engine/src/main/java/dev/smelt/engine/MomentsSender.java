@@ -33,7 +33,7 @@ import org.slf4j.LoggerFactory;
 final class MomentsSender {
 
   private static final Logger LOG = LoggerFactory.getLogger(MomentsSender.class);
-  private static final long PERIOD_MILLIS = 1_000;
+  private static final long PERIOD_MILLIS = 2_000;
   private static final int MOST_WAITING_TOKENS = 1 << 14;
 
   private final WebClient client;

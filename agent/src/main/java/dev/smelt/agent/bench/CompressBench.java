@@ -1,0 +1,136 @@
+package dev.smelt.agent.bench;
+
+import dev.smelt.agent.compress.CompressOptions;
+import dev.smelt.agent.compress.Compressor;
+import dev.smelt.agent.compress.LayerFiles;
+import dev.smelt.agent.compress.Progress;
+import dev.smelt.agent.compress.Whole;
+import dev.smelt.agent.compute.Compute;
+import dev.smelt.agent.merge.Alignment;
+import dev.smelt.agent.merge.AlignmentCache;
+import dev.smelt.agent.plan.Budget;
+import dev.smelt.agent.plan.Plan;
+import dev.smelt.agent.plan.PlanOptions;
+import dev.smelt.agent.plan.Planner;
+import dev.smelt.agent.plan.Similarity;
+import dev.smelt.agent.plan.Strategy;
+import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.export.Exporter;
+import dev.smelt.streams.usage.Usage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.Random;
+
+/**
+ * The compression of a checkpoint of any size, from mapped shards to a folder in the compact form,
+ * and the memory that it takes: beside two layers and a gigabyte.
+ */
+public final class CompressBench {
+
+  private static final int EXPERTS = 64;
+  private static final int HIDDEN = 2048;
+  private static final int WIDTH = 1024;
+  private static final int TOKENS = 2000;
+  private static final double GIGABYTE = 1e9;
+
+  private CompressBench() {}
+
+  /**
+   * Generates a checkpoint, compresses it to half of its experts and deletes both.
+   *
+   * @param gigabytes of the checkpoint, at least
+   * @param folder where there is room for one and a half of it
+   */
+  public static List<Figure> run(int gigabytes, Alignment alignment, Path folder, Progress progress)
+      throws IOException {
+    Path work = Files.createTempDirectory(folder, "smelt-bench");
+    try {
+      long layer = new GeneratedCheckpoint(1, EXPERTS, HIDDEN, WIDTH).layerBytes();
+      int layers = (int) Math.max(1, Math.ceil(gigabytes * GIGABYTE / layer));
+      Path source = Files.createDirectory(work.resolve("source"));
+      new GeneratedCheckpoint(layers, EXPERTS, HIDDEN, WIDTH).write(source);
+      long began = System.nanoTime();
+      MemoryWatch.Peaks peaks;
+      try (MemoryWatch watch = MemoryWatch.start()) {
+        compress(source, alignment, work, progress);
+        peaks = watch.peaks();
+      }
+      double seconds = (System.nanoTime() - began) / 1e9;
+      double read = (double) layers * layer / GIGABYTE;
+      double limit = 2 * layer / GIGABYTE + 1;
+      return List.of(
+          new Figure(
+              "compression of %.1f GB, aligned to %s".formatted(read, alignment),
+              seconds,
+              "s",
+              "target",
+              OptionalDouble.empty()),
+          new Figure(
+              "experts read and half as many written",
+              read / seconds,
+              "GB/s",
+              "target",
+              OptionalDouble.empty()),
+          new Figure(
+              "peak heap",
+              peaks.heap() / GIGABYTE,
+              "GB",
+              "2 layers + 1 GB",
+              OptionalDouble.of(limit)),
+          new Figure(
+              "peak resident memory without mapped files",
+              peaks.anonymous() / GIGABYTE,
+              "GB",
+              "2 layers + 1 GB",
+              OptionalDouble.of(limit)),
+          new Figure(
+              "peak resident memory with the cached pages of mapped files",
+              peaks.resident() / GIGABYTE,
+              "GB",
+              "the checkpoint",
+              OptionalDouble.of(read)));
+    } finally {
+      Folders.delete(work);
+    }
+  }
+
+  private static void compress(Path source, Alignment alignment, Path work, Progress progress)
+      throws IOException {
+    try (Checkpoint checkpoint = Checkpoint.open(source);
+        LayerFiles layers = LayerFiles.open(work.resolve("layers"), checkpoint.digest())) {
+      Plan plan =
+          Planner.plan(
+              checkpoint,
+              usage(checkpoint),
+              new PlanOptions(
+                  Strategy.M_SMOE, Similarity.ROUTER_WEIGHT, Budget.EXACT, EXPERTS / 2.0));
+      new Compressor(Compute.cpu())
+          .compress(
+              checkpoint,
+              plan,
+              new CompressOptions(alignment, AlignmentCache.inMemory(), new Whole()),
+              layers,
+              progress);
+      Exporter.compact(layers, checkpoint, work.resolve("compact"));
+    }
+  }
+
+  private static Map<String, Usage> usage(Checkpoint checkpoint) {
+    Random random = new Random(3);
+    Map<String, Usage> usage = new HashMap<>();
+    for (MoeBlock block : checkpoint.blocks()) {
+      var counted = Usage.accumulator(block.experts(), block.topK());
+      for (int token = 0; token < TOKENS; token++) {
+        counted.add(random.ints(0, block.experts()).distinct().limit(block.topK()).toArray(), 1);
+      }
+      usage.put(block.name(), counted.build());
+    }
+    return usage;
+  }
+}

@@ -1,0 +1,79 @@
+package dev.smelt.agent.compress;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.smelt.agent.compute.Compute;
+import dev.smelt.agent.compute.Matrix;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+class LowRankTest {
+
+  private static final Compute COMPUTE = Compute.cpu();
+  private static final int RANK = 12;
+
+  private final Random random = new Random(5);
+  private final Matrix weight = falling(60, 40);
+  private final LowRank best = LowRank.ofSvd(COMPUTE, weight, RANK);
+
+  @Test
+  void shouldLoseNoMoreFromASimilarMatrixThanByDecomposition() {
+    Matrix moved = weight.copy();
+    for (int i = 0; i < moved.values().length; i++) {
+      moved.values()[i] += 0.05f * (float) random.nextGaussian();
+    }
+    LowRank before = LowRank.ofSvd(COMPUTE, moved, RANK);
+
+    LowRank warm = LowRank.near(COMPUTE, weight, before.right(), RANK);
+
+    assertThat(warm.rank()).isEqualTo(RANK);
+    assertThat(loss(warm)).isLessThan(1.001 * loss(best));
+    assertThat(warm.left().transpose().rows(0, 1).values())
+        .as("a basis, which only iteration gives")
+        .satisfies(column -> assertThat(squares(column)).isCloseTo(1, within(1e-3)));
+  }
+
+  @Test
+  void shouldLoseNoMoreFromAMatrixThatHasNothingInCommon() {
+    LowRank other = LowRank.ofSvd(COMPUTE, falling(60, 40), RANK);
+
+    assertThat(loss(LowRank.near(COMPUTE, weight, other.right(), RANK)))
+        .isLessThan(1.001 * loss(best));
+  }
+
+  @Test
+  void shouldDecomposeWhereTheRankIsAnother() {
+    Matrix start = LowRank.ofSvd(COMPUTE, weight, RANK - 1).right();
+
+    assertThat(LowRank.near(COMPUTE, weight, start, RANK).left().values())
+        .containsExactly(best.left().values());
+  }
+
+  @Test
+  void shouldDecomposeWhereTheStartIsOfTooFewDirections() {
+    assertThat(
+            LowRank.near(COMPUTE, weight, Matrix.zeros(RANK, weight.cols()), RANK).left().values())
+        .containsExactly(best.left().values());
+  }
+
+  private double loss(LowRank lowRank) {
+    return squares(lowRank.residual(COMPUTE, weight).values());
+  }
+
+  private static double squares(float[] values) {
+    double squares = 0;
+    for (float value : values) {
+      squares += (double) value * value;
+    }
+    return squares;
+  }
+
+  private Matrix falling(int rows, int cols) {
+    Matrix matrix = Matrix.zeros(rows, cols);
+    for (int i = 0; i < matrix.values().length; i++) {
+      matrix.values()[i] = (float) (random.nextGaussian() / Math.sqrt(1 + i % cols));
+    }
+    return matrix;
+  }
+}
