@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.smelt.agent.bench.AlignBench;
+import dev.smelt.agent.bench.CheckpointRemergeBench;
 import dev.smelt.agent.bench.CompressBench;
 import dev.smelt.agent.bench.FactorizeBench;
 import dev.smelt.agent.bench.Figure;
@@ -11,6 +12,7 @@ import dev.smelt.agent.bench.MergeBench;
 import dev.smelt.agent.bench.RemergeBench;
 import dev.smelt.agent.bench.StoreBench;
 import dev.smelt.agent.merge.Alignment;
+import dev.smelt.store.checkpoint.Checkpoint;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -108,7 +110,7 @@ final class BenchCommand implements Runnable {
       @Option(
               names = "--size",
               split = ",",
-              defaultValue = "1024,2048",
+              defaultValue = "1024,2048,4096",
               paramLabel = "N",
               description = "Neurons that are matched; default: ${DEFAULT-VALUE}.")
           List<Integer> sizes,
@@ -118,9 +120,17 @@ final class BenchCommand implements Runnable {
               paramLabel = "FILE",
               description = "A Python that has SciPy; default: ${DEFAULT-VALUE}.")
           String python,
+      @Option(
+              names = "--checkpoint",
+              defaultValue = "tests/fixtures/byte-moe",
+              paramLabel = "DIR",
+              description = "Whose experts are aligned; default: ${DEFAULT-VALUE}.")
+          Path checkpoint,
       @Mixin ResultOutput result)
       throws IOException {
-    return print(AlignBench.run(sizes, python), result);
+    try (Checkpoint opened = Checkpoint.open(checkpoint)) {
+      return print(AlignBench.run(sizes, opened, python), result);
+    }
   }
 
   @Command(
@@ -173,6 +183,29 @@ final class BenchCommand implements Runnable {
         Files.delete(file);
       }
     }
+  }
+
+  @Command(
+      name = "remerge-checkpoint",
+      description =
+          "A checkpoint's re-merge from usage to a published snapshot, whole and incremental.",
+      footer = {"  smelt bench remerge-checkpoint --checkpoint my-model --traffic texts"})
+  int remergeCheckpoint(
+      @Option(
+              names = "--checkpoint",
+              defaultValue = "tests/fixtures/byte-moe",
+              paramLabel = "DIR",
+              description = "The model's folder; default: ${DEFAULT-VALUE}.")
+          Path checkpoint,
+      @Option(
+              names = "--traffic",
+              defaultValue = "tests/fixtures/byte-moe/heldout",
+              paramLabel = "DIR",
+              description = "A folder of texts (*.txt); default: ${DEFAULT-VALUE}.")
+          Path traffic,
+      @Mixin ResultOutput result)
+      throws IOException {
+    return print(CheckpointRemergeBench.run(checkpoint, traffic), result);
   }
 
   @Command(

@@ -176,7 +176,7 @@ final class CompressCommand implements Callable<Integer> {
                 recipe.plan(),
                 recipe.options(),
                 layers,
-                (block, done, all) -> progress.show(done, all));
+                new CompressionProgress(progress, opened.blocks().size()));
         export(layers, recipe.plan(), opened);
         print(opened, recipe.plan(), layers);
         layers.remove();

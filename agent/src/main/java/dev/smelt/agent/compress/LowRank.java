@@ -114,18 +114,13 @@ record LowRank(Matrix left, Matrix right) {
    * @param moment C, w x w
    */
   static LowRank whitened(Compute compute, Matrix weight, Matrix moment, int rank) {
-    return ofEigen(compute, weight, outputEigen(compute, weight, moment), rank);
-  }
-
-  /** The eigendecomposition of {@code W C Wᵀ}, the second moment of the outputs, h x h. */
-  static SymmetricEigen outputEigen(Compute compute, Matrix weight, Matrix moment) {
-    Matrix half = compute.multiply(weight, moment);
-    return compute.symmetricEigen(compute.multiply(Transpose.NO, half, Transpose.YES, weight));
-  }
-
-  static LowRank ofEigen(Compute compute, Matrix weight, SymmetricEigen eigen, int rank) {
-    Matrix leading = eigen.vectors().rows(0, rank);
+    Matrix leading = LeadingEigenvectors.of(compute, outputMoment(compute, weight, moment), rank);
     return new LowRank(leading.transpose(), compute.multiply(leading, weight));
+  }
+
+  /** {@code W C Wᵀ}, the second moment of the outputs, h x h. */
+  static Matrix outputMoment(Compute compute, Matrix weight, Matrix moment) {
+    return compute.multiply(Transpose.NO, compute.multiply(weight, moment), Transpose.YES, weight);
   }
 
   int rank() {

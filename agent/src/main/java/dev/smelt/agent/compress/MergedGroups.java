@@ -1,6 +1,7 @@
 package dev.smelt.agent.compress;
 
 import dev.smelt.agent.compute.Compute;
+import dev.smelt.agent.merge.BlockAligner;
 import dev.smelt.agent.merge.GroupMerger;
 import dev.smelt.agent.merge.MergedExpert;
 import dev.smelt.agent.plan.LayerPlan;
@@ -10,11 +11,12 @@ import dev.smelt.store.checkpoint.MoeBlock;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 
-/** The groups of a plan, merged one by one whenever they are asked for. */
+/** The groups of a plan, aligned together and merged one by one whenever they are asked for. */
 final class MergedGroups {
 
   private final Checkpoint checkpoint;
   private final Plan plan;
+  private final BlockAligner aligner;
   private final GroupMerger merger;
   private final Compute compute;
   private final Wanted wanted;
@@ -30,9 +32,15 @@ final class MergedGroups {
   }
 
   MergedGroups(
-      Checkpoint checkpoint, Plan plan, GroupMerger merger, Compute compute, Wanted wanted) {
+      Checkpoint checkpoint,
+      Plan plan,
+      BlockAligner aligner,
+      GroupMerger merger,
+      Compute compute,
+      Wanted wanted) {
     this.checkpoint = checkpoint;
     this.plan = plan;
+    this.aligner = aligner;
     this.merger = merger;
     this.compute = compute;
     this.wanted = wanted;
@@ -73,6 +81,7 @@ final class MergedGroups {
    */
   void each(MoeBlock block, Visitor visitor) {
     LayerPlan ofBlock = plan(block);
+    aligner.align(block, ofBlock, group -> wanted.test(block, group));
     for (int group = 0; group < ofBlock.groups(); group++) {
       if (!wanted.test(block, group)) {
         continue;

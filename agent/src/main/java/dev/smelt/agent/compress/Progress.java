@@ -1,15 +1,26 @@
 package dev.smelt.agent.compress;
 
-/** Hears how far a compression is. Called from the thread that compresses. */
+/** Hears how far a compression is. */
 @FunctionalInterface
 public interface Progress {
 
   /**
+   * Called from the thread that compresses.
+   *
    * @param block the block that has just been finished
    * @param done blocks finished
    * @param all blocks altogether
    */
   void finished(String block, int done, int all);
+
+  /**
+   * Called from several threads at once.
+   *
+   * @param block the block whose experts are aligned
+   * @param done pairs of experts aligned
+   * @param all pairs of the block that were not known before
+   */
+  default void aligned(String block, int done, int all) {}
 
   static Progress none() {
     return (block, done, all) -> {};

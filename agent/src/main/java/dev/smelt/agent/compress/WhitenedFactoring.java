@@ -2,7 +2,6 @@ package dev.smelt.agent.compress;
 
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.compute.Matrix;
-import dev.smelt.agent.compute.SymmetricEigen;
 import dev.smelt.agent.merge.ExpertWeights;
 import dev.smelt.agent.statistics.BlockMoments;
 import dev.smelt.agent.statistics.ExpertMoments;
@@ -59,13 +58,13 @@ public record WhitenedFactoring(Function<MoeBlock, BlockMoments> moments, long b
       ExpertWeights merged,
       Map<Key, Choice> choices) {
     ExpertMoments sum = ofGroup(groups, block, ofBlock, group);
-    double outputEnergy = energy(eigen(groups.compute(), merged, Role.DOWN, sum).values());
+    double outputEnergy = energy(energies(groups.compute(), merged, Role.DOWN, sum));
     merged
         .matrices()
         .forEach(
             (role, matrix) -> {
               if (!role.bias()) {
-                float[] values = eigen(groups.compute(), merged, role, sum).values();
+                float[] values = energies(groups.compute(), merged, role, sum);
                 double scale = outputEnergy / Math.max(energy(values), Double.MIN_NORMAL);
                 int most = Math.min(matrix.rows(), matrix.cols());
                 double[] gains = new double[most];
@@ -138,8 +137,7 @@ public record WhitenedFactoring(Function<MoeBlock, BlockMoments> moments, long b
                 return;
               }
               Compute compute = groups.compute();
-              LowRank lowRank =
-                  LowRank.ofEigen(compute, matrix, eigen(compute, merged, role, sum), rank);
+              LowRank lowRank = LowRank.whitened(compute, matrix, input(role, sum), rank);
               Matrix residual = lowRank.residual(compute, matrix);
               tensors.factored(
                   group,
@@ -160,9 +158,11 @@ public record WhitenedFactoring(Function<MoeBlock, BlockMoments> moments, long b
         .orElseThrow();
   }
 
-  private static SymmetricEigen eigen(
+  /** What each further rank saves of the outputs' energy. */
+  private static float[] energies(
       Compute compute, ExpertWeights merged, Role role, ExpertMoments sum) {
-    return LowRank.outputEigen(compute, merged.matrix(role), input(role, sum));
+    return compute.eigenvalues(
+        LowRank.outputMoment(compute, merged.matrix(role), input(role, sum)));
   }
 
   private static Matrix input(Role role, ExpertMoments sum) {

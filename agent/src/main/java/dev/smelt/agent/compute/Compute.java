@@ -71,6 +71,18 @@ public interface Compute {
    */
   SymmetricEigen symmetricEigen(Matrix symmetric);
 
+  /** The eigenvalues alone, descending; several times faster than with their vectors. */
+  float[] eigenvalues(Matrix symmetric);
+
+  /**
+   * An orthonormal basis of what the rows span, by Householder reflections (LAPACK {@code sgeqrf},
+   * {@code sorgqr}): row i depends on the first i + 1 rows alone.
+   *
+   * @param matrix k x n, with k at most n
+   * @return k x n; arbitrary orthonormal directions fill up what linearly dependent rows leave open
+   */
+  Matrix orthonormalRows(Matrix matrix);
+
   /** The thin singular value decomposition, by divide and conquer (LAPACK {@code sgesdd}). */
   Svd svd(Matrix matrix);
 

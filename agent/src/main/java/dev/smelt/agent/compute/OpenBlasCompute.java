@@ -4,7 +4,9 @@ import static org.bytedeco.openblas.global.openblas.CblasNoTrans;
 import static org.bytedeco.openblas.global.openblas.CblasRowMajor;
 import static org.bytedeco.openblas.global.openblas.CblasTrans;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_dposv;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_sgeqrf;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sgesdd;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_sorgqr;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_ssyevd;
 import static org.bytedeco.openblas.global.openblas.LAPACK_COL_MAJOR;
 import static org.bytedeco.openblas.global.openblas.blas_set_num_threads;
@@ -128,6 +130,40 @@ final class OpenBlasCompute implements Compute {
       System.arraycopy(vectors, (n - 1 - i) * n, descending, i * n, n);
     }
     return new SymmetricEigen(values, new Matrix(n, n, descending));
+  }
+
+  @Override
+  public float[] eigenvalues(Matrix symmetric) {
+    int n = requireSquare(symmetric);
+    float[] values = new float[n];
+    if (n > 0) {
+      check(
+          "the eigendecomposition",
+          LAPACKE_ssyevd(
+              LAPACK_COL_MAJOR, (byte) 'N', (byte) 'U', n, symmetric.values().clone(), n, values));
+    }
+    reverse(values);
+    return values;
+  }
+
+  @Override
+  public Matrix orthonormalRows(Matrix matrix) {
+    int k = matrix.rows();
+    int n = matrix.cols();
+    if (k > n) {
+      throw new IllegalArgumentException(
+          "%d rows of %d elements can't be orthogonal".formatted(k, n));
+    }
+    float[] reflected = matrix.values().clone();
+    if (k > 0) {
+      float[] factors = new float[k];
+      // By columns the rows are the columns of the transpose.
+      check("the orthogonalisation", LAPACKE_sgeqrf(LAPACK_COL_MAJOR, n, k, reflected, n, factors));
+      check(
+          "the orthogonalisation",
+          LAPACKE_sorgqr(LAPACK_COL_MAJOR, n, k, k, reflected, n, factors));
+    }
+    return new Matrix(k, n, reflected);
   }
 
   private static void reverse(float[] values) {

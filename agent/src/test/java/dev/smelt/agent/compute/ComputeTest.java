@@ -150,6 +150,40 @@ class ComputeTest {
   }
 
   @Test
+  void shouldFindEigenvaluesAlone() {
+    Matrix x = random(40, 12);
+    Matrix gram = compute.multiply(Transpose.YES, x, Transpose.NO, x);
+
+    float[] values = compute.eigenvalues(gram);
+
+    assertThat(values).containsExactly(compute.symmetricEigen(gram).values(), within(1e-3f));
+  }
+
+  @Test
+  void shouldMakeRowsOrthonormalInOrder() {
+    Matrix rows = random(4, 9);
+
+    Matrix basis = compute.orthonormalRows(rows);
+
+    assertClose(
+        compute.multiply(Transpose.NO, basis, Transpose.YES, basis), Matrix.identity(4), 1e-5f);
+    Matrix parts = compute.multiply(Transpose.NO, rows, Transpose.YES, basis);
+    assertClose(compute.multiply(parts, basis), rows, 1e-4f);
+    for (int i = 0; i < 4; i++) {
+      for (int j = i + 1; j < 4; j++) {
+        assertThat(parts.at(i, j)).isCloseTo(0f, within(1e-5f));
+      }
+    }
+  }
+
+  @Test
+  void shouldRefuseToMakeMoreRowsOrthonormalThanFit() {
+    assertThatThrownBy(() -> compute.orthonormalRows(Matrix.zeros(3, 2)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("3 rows of 2 elements can't be orthogonal");
+  }
+
+  @Test
   void shouldGatherAndTranspose() {
     Matrix matrix = new Matrix(2, 3, new float[] {1, 2, 3, 4, 5, 6});
 

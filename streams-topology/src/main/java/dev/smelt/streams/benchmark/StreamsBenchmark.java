@@ -324,7 +324,7 @@ public final class StreamsBenchmark {
         }
         seen += polled.count();
       }
-      double share = (double) (records - before) / records;
+      double share = (double) Math.max(1, records - before) / records;
       return new Time(
           (System.nanoTime() - clock) / 1e9 / share,
           (processorNanos(Thread.currentThread()) - processor) / 1e9 / share);
@@ -393,8 +393,8 @@ public final class StreamsBenchmark {
       await(() -> progress.records() >= records);
       long clockEnd = System.nanoTime();
       long processorEnd = streamThreadNanos(streams);
-      double share = (double) (records - before) / records;
-      double firstHalf = (double) (processorHalfWay - processor) / (halfWay - before);
+      double share = (double) Math.max(1, records - before) / records;
+      double firstHalf = (double) (processorHalfWay - processor) / Math.max(1, halfWay - before);
       double secondHalf =
           (double) (processorEnd - processorHalfWay) / Math.max(1, records - halfWay);
       return new Run(
