@@ -139,7 +139,8 @@ class HandoverIT {
             proxy: {port: 0}
             compression: {averageGroups: 10}
             policy: {mode: observe, minimumTokens: 1000}
-            gate: {texts: [%s], bytesPerText: 131072}
+            canary: {window: 0s}
+            gate: {texts: [%s], bytesPerText: 32768}
         """
             .formatted(
                 broker.bootstrapServers(),
