@@ -13,10 +13,10 @@ export function health({ name }) {
   const tiles = [
     measured("Kafka lag", "records the stream has not read", "smelt_kafka_lag_records", compact),
     measured("Store", "bytes of all blobs", "smelt_store_bytes", bytes),
-    measured("Requests in the proxy", "now", "smelt_proxy_in_flight", compact),
-    measured("Answers decoded", "since the start", "smelt_tap_answers", compact),
-    measured("Tap faults", "answers that could not be decoded", "smelt_tap_faults", compact),
-    measured("Routing decisions dropped", "since the start", "smelt_tap_rows_dropped", compact),
+    measured("Requests in the proxy", "now", "smelt_proxy_in_flight", compact, name),
+    measured("Answers decoded", "since the start", "smelt_tap_answers", compact, name),
+    measured("Tap faults", "answers that could not be decoded", "smelt_tap_faults", compact, name),
+    measured("Routing decisions dropped", "since the start", "smelt_tap_rows_dropped", compact, name),
     measured("Newest window", "since it closed", "smelt_window_age_seconds", (seconds) => span(seconds * 1000), name),
     measured("Dashboards open", "watching events", "smelt_api_watchers", compact),
   ];

@@ -9,6 +9,7 @@ import dev.smelt.agent.api.Metrics;
 import dev.smelt.agent.api.StoreMount;
 import dev.smelt.agent.broker.EmbeddedBroker;
 import dev.smelt.agent.config.EngineSettings;
+import dev.smelt.agent.config.EngineSettings.BlueGreen;
 import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.agent.config.SmeltConfig;
 import dev.smelt.agent.control.DriftPoint;
@@ -23,13 +24,17 @@ import dev.smelt.agent.control.ServingFigures;
 import dev.smelt.agent.election.Election;
 import dev.smelt.agent.election.FencedActivator;
 import dev.smelt.agent.statistics.LiveMoments;
+import dev.smelt.agent.swap.BlueGreenDriver;
+import dev.smelt.agent.swap.BlueGreenSettings;
 import dev.smelt.agent.swap.InPlaceDriver;
 import dev.smelt.agent.swap.ReplicasDriver;
+import dev.smelt.agent.swap.StorePullDriver;
 import dev.smelt.agent.swap.SwapDriver;
 import dev.smelt.agent.swap.SwapSettings;
 import dev.smelt.agent.tap.Combiner;
 import dev.smelt.agent.tap.CombinerSettings;
 import dev.smelt.agent.tap.EngineDialect;
+import dev.smelt.agent.tap.Engines;
 import dev.smelt.agent.tap.IngestTap;
 import dev.smelt.agent.tap.ProxySettings;
 import dev.smelt.agent.tap.ProxyTap;
@@ -46,6 +51,7 @@ import dev.smelt.streams.drift.ModelDrift;
 import dev.smelt.streams.topology.Topics;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
+import io.vertx.core.VertxOptions;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -66,6 +72,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.BiFunction;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -177,9 +184,9 @@ public final class Agent implements AutoCloseable {
     }
     for (ModelSettings model : config.models()) {
       checkpoints.put(model.name(), closing(Checkpoint.open(model.checkpoint())));
-      model.engine().urls().forEach(Agent::requireEngine);
+      requireEngines(model.engine());
     }
-    Vertx vertx = Vertx.vertx();
+    Vertx vertx = Vertx.vertx(new VertxOptions().setPreferNativeTransport(true));
     closing(() -> await("vertx", vertx.close()));
     String kafka = kafka();
     TrafficMonitor.createTopics(kafka, config.kafka());
@@ -209,7 +216,13 @@ public final class Agent implements AutoCloseable {
             List.of(
                 new StoreMount(vertx, config.api(), store, List.copyOf(led.values())),
                 ingest::mount));
-    api = address(config.api().host(), await("api", agentApi.start()));
+    api =
+        URI.create(
+            "%s://%s:%d"
+                .formatted(
+                    config.api().tls() == null ? "http" : "https",
+                    config.api().host(),
+                    await("api", agentApi.start())));
     closing(() -> await("api", agentApi.close()));
     lead(kafka);
     ManagementApi managementApi = new ManagementApi(vertx, config.management(), health, metrics);
@@ -218,17 +231,36 @@ public final class Agent implements AutoCloseable {
   }
 
   /** An engine may fail later without harm, but one that was never there is a mistake. */
-  private static void requireEngine(URI url) {
+  private static void requireEngines(EngineSettings engine) {
+    for (URI url : engine.urls()) {
+      try {
+        connect(url);
+      } catch (IOException e) {
+        if (engine.blueGreen() == null || !answers(engine.blueGreen().other())) {
+          throw new IllegalStateException(
+              url
+                  + ": no engine answers there ("
+                  + e.getMessage()
+                  + "); start it first, or correct engine.urls",
+              e);
+        }
+      }
+    }
+  }
+
+  private static boolean answers(URI url) {
+    try {
+      connect(url);
+      return true;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  private static void connect(URI url) throws IOException {
     int port = url.getPort() >= 0 ? url.getPort() : url.getScheme().equals("https") ? 443 : 80;
     try (Socket socket = new Socket()) {
       socket.connect(new InetSocketAddress(url.getHost(), port), (int) CONNECT_LIMIT.toMillis());
-    } catch (IOException e) {
-      throw new IllegalStateException(
-          url
-              + ": no engine answers there ("
-              + e.getMessage()
-              + "); start it first, or correct engine.urls",
-          e);
     }
   }
 
@@ -322,7 +354,7 @@ public final class Agent implements AutoCloseable {
       LedModel led = Agent.this.led.get(model.name());
       EngineActivator activator =
           new EngineActivator(
-              driver(model.engine()),
+              driver(model.engine(), taps.get(model.name()).engines()),
               store,
               checkpoint,
               model.engine().format(),
@@ -448,18 +480,45 @@ public final class Agent implements AutoCloseable {
         : new Finding.Well(status.state().description());
   }
 
-  private static SwapDriver driver(EngineSettings engine) {
+  private static SwapDriver driver(EngineSettings engine, Engines proxied) {
+    return switch (engine.swap()) {
+      case PUSH -> inPlace(engine);
+      case REPLACE -> blueGreen(engine, proxied);
+      case PULL -> replicas(engine, StorePullDriver::new);
+    };
+  }
+
+  private static SwapDriver inPlace(EngineSettings engine) {
+    return switch (engine.dialect()) {
+      case SGLANG -> replicas(engine, InPlaceDriver::sglang);
+      case VLLM -> replicas(engine, InPlaceDriver::vllm);
+    };
+  }
+
+  private static SwapDriver replicas(
+      EngineSettings engine, BiFunction<URI, SwapSettings, SwapDriver> driver) {
     SwapSettings settings = SwapSettings.defaults().withTimeout(engine.timeout());
     Map<String, SwapDriver> replicas = new LinkedHashMap<>();
-    for (URI url : engine.urls()) {
-      replicas.put(
-          url.toString(),
-          switch (engine.dialect()) {
-            case SGLANG -> InPlaceDriver.sglang(url, settings);
-            case VLLM -> InPlaceDriver.vllm(url, settings);
-          });
-    }
+    engine.urls().forEach(url -> replicas.put(url.toString(), driver.apply(url, settings)));
     return new ReplicasDriver(replicas);
+  }
+
+  private static SwapDriver blueGreen(EngineSettings engine, Engines proxied) {
+    BlueGreen places = engine.blueGreen();
+    BlueGreenDriver driver =
+        new BlueGreenDriver(
+            new BlueGreenSettings(
+                engine.urls().get(0),
+                places.other(),
+                places.start(),
+                places.stop(),
+                places.healthPath(),
+                places.healthTimeout(),
+                places.drainTimeout(),
+                places.commandTimeout()),
+            proxied);
+    driver.adopt();
+    return driver;
   }
 
   private static ProxySettings proxySettings(ModelSettings model) {

@@ -36,6 +36,10 @@ public record Preflight(Map<String, Integer> blocks, List<String> problems) {
     List<String> problems = new ArrayList<>();
     examine(
         "data", problems, () -> FreeSpace.require(config.data(), FreeSpace.LEAST_TO_START_BYTES));
+    if (config.api().tls() != null) {
+      readable("api.tls.certificate", config.api().tls().certificate(), problems);
+      readable("api.tls.key", config.api().tls().key(), problems);
+    }
     if (!config.kafka().embedded()) {
       examine("kafka", problems, () -> readable(config));
     }
@@ -53,6 +57,12 @@ public record Preflight(Map<String, Integer> blocks, List<String> problems) {
       gate(path + "gate.texts: ", model.gate(), problems);
     }
     return new Preflight(blocks, List.copyOf(problems));
+  }
+
+  private static void readable(String setting, Path file, List<String> problems) {
+    if (!Files.isReadable(file) || Files.isDirectory(file)) {
+      problems.add(setting + ": " + file + ": no such file, or it cannot be read");
+    }
   }
 
   private static void compression(

@@ -1,11 +1,14 @@
 package dev.smelt.agent.api;
 
 import dev.smelt.agent.config.ApiSettings;
+import dev.smelt.agent.config.ApiSettings.PlainText;
 import dev.smelt.agent.config.ApiSettings.Token;
 import dev.smelt.agent.control.ModelControl;
 import dev.smelt.store.http.AccessControl;
 import dev.smelt.store.http.Caller;
 import dev.smelt.store.http.Caller.Role;
+import dev.smelt.store.http.Listen;
+import dev.smelt.store.http.Listen.Transport;
 import dev.smelt.store.http.Problem;
 import io.vertx.core.Future;
 import io.vertx.core.Handler;
@@ -14,7 +17,6 @@ import io.vertx.core.WorkerExecutor;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServer;
-import io.vertx.core.http.HttpServerOptions;
 import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
 import java.net.BindException;
@@ -75,10 +77,17 @@ public final class AgentApi {
     this.reading = vertx.createSharedWorkerExecutor("smelt-api", READERS, 1, TimeUnit.MINUTES);
     this.server =
         vertx.createHttpServer(
-            new HttpServerOptions()
-                .setHost(settings.host())
-                .setPort(settings.port())
-                .setIdleTimeout(IDLE_SECONDS));
+            listen(settings).options(access(settings)).setIdleTimeout(IDLE_SECONDS));
+  }
+
+  private static Listen listen(ApiSettings settings) {
+    Transport transport =
+        settings.tls() != null
+            ? new Transport.Tls(settings.tls().certificate(), settings.tls().key())
+            : settings.plainText() == PlainText.ALLOWED
+                ? new Transport.PlainOnPurpose()
+                : new Transport.Plain();
+    return new Listen(settings.host(), settings.port(), transport);
   }
 
   /** Listens; completes with the port, which the settings may have left open. */

@@ -77,16 +77,26 @@ public enum SmeltMeter {
   API_REQUESTS(
       "smelt_api_requests", Form.TIMER, "Requests that the API has served", "method", "status"),
   API_WATCHERS("smelt_api_watchers", Form.GAUGE, "Open event streams"),
-  PROXY_REQUESTS("smelt_proxy_requests", Form.TIMER, "Requests that went through the proxy"),
-  PROXY_IN_FLIGHT("smelt_proxy_in_flight", Form.GAUGE, "Requests in the proxy now"),
-  TAP_ANSWERS("smelt_tap_answers", Form.COUNTER, "Answers whose routing decisions were decoded"),
-  TAP_TOKENS("smelt_tap_tokens", Form.COUNTER, "Tokens whose routing decisions were decoded"),
+  PROXY_REQUESTS(
+      "smelt_proxy_requests", Form.TIMER, "Requests that went through the proxy", "model"),
+  PROXY_IN_FLIGHT("smelt_proxy_in_flight", Form.GAUGE, "Requests in the proxy now", "model"),
+  TAP_ANSWERS(
+      "smelt_tap_answers", Form.COUNTER, "Answers whose routing decisions were decoded", "model"),
+  TAP_TOKENS(
+      "smelt_tap_tokens", Form.COUNTER, "Tokens whose routing decisions were decoded", "model"),
   TAP_ROWS_DROPPED(
-      "smelt_tap_rows_dropped", Form.COUNTER, "Rows left out since they name an expert twice"),
-  TAP_FAULTS("smelt_tap_faults", Form.COUNTER, "Answers that could not be decoded", "reason"),
+      "smelt_tap_rows_dropped",
+      Form.COUNTER,
+      "Rows left out since they name an expert twice",
+      "model"),
+  TAP_FAULTS(
+      "smelt_tap_faults", Form.COUNTER, "Answers that could not be decoded", "model", "reason"),
   TAP_RESTING(
-      "smelt_tap_resting", Form.GAUGE, "1 while the tap rests after faults and asks nothing"),
-  TAP_WAITING("smelt_tap_waiting", Form.GAUGE, "Answers that wait to be decoded"),
+      "smelt_tap_resting",
+      Form.GAUGE,
+      "1 while the tap rests after faults and asks nothing",
+      "model"),
+  TAP_WAITING("smelt_tap_waiting", Form.GAUGE, "Answers that wait to be decoded", "model"),
   INGEST_BODIES(
       "smelt_ingest_bodies",
       Form.COUNTER,

@@ -5,10 +5,13 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.http.HttpServerRequest;
+import java.io.IOException;
 import java.net.URI;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.Base64;
 
 /**
@@ -16,7 +19,7 @@ import java.util.Base64;
  * would have taken. The time passes on a timer and costs no processor, as with an engine on an
  * accelerator.
  */
-final class EngineStub implements AutoCloseable {
+final class EngineStub {
 
   private static final String ASKED = "\"return_routed_experts\":true";
 
@@ -26,7 +29,7 @@ final class EngineStub implements AutoCloseable {
   private final long serviceMillis;
   private final HttpServer server;
 
-  EngineStub(ProxyBench.Shape shape, Duration service) {
+  private EngineStub(ProxyBench.Shape shape, Duration service) {
     plain = answer(shape, "");
     tapped = answer(shape, ",\"sgl_ext\":{\"routed_experts\":\"" + experts(shape) + "\"}");
     serviceMillis = service.toMillis();
@@ -38,8 +41,46 @@ final class EngineStub implements AutoCloseable {
             .await();
   }
 
-  URI uri() {
-    return URI.create("http://127.0.0.1:" + server.actualPort());
+  /** Arguments: the shape's five numbers and the service time in ms; prints the port. */
+  public static void main(String[] arguments) {
+    int[] numbers = Arrays.stream(arguments).mapToInt(Integer::parseInt).toArray();
+    EngineStub stub =
+        new EngineStub(
+            new ProxyBench.Shape(numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]),
+            Duration.ofMillis(numbers[5]));
+    System.out.println(stub.server.actualPort());
+  }
+
+  /** The stand-in in a process of its own, so that it shares no heap with the proxy. */
+  record Running(Process process, URI uri) implements AutoCloseable {
+    @Override
+    public void close() {
+      process.destroy();
+    }
+  }
+
+  static Running start(ProxyBench.Shape shape, Duration service) throws IOException {
+    Process process =
+        new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Xmx512m",
+                "-XX:+UseParallelGC",
+                "-cp",
+                System.getProperty("java.class.path"),
+                EngineStub.class.getName(),
+                Integer.toString(shape.layers()),
+                Integer.toString(shape.experts()),
+                Integer.toString(shape.topK()),
+                Integer.toString(shape.promptTokens()),
+                Integer.toString(shape.newTokens()),
+                Long.toString(service.toMillis()))
+            .redirectError(ProcessBuilder.Redirect.DISCARD)
+            .start();
+    String port = process.inputReader().readLine();
+    if (port == null) {
+      throw new IOException("the stand-in for an engine does not start");
+    }
+    return new Running(process, URI.create("http://127.0.0.1:" + port));
   }
 
   private void answer(HttpServerRequest request) {
@@ -84,10 +125,5 @@ final class EngineStub implements AutoCloseable {
       }
     }
     return Base64.getEncoder().encodeToString(ids.array());
-  }
-
-  @Override
-  public void close() {
-    vertx.close().await();
   }
 }

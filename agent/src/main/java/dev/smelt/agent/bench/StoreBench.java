@@ -15,8 +15,8 @@ import dev.smelt.store.snapshot.Publication;
 import dev.smelt.store.snapshot.Reason;
 import dev.smelt.store.snapshot.SnapshotStore;
 import io.vertx.core.Vertx;
+import io.vertx.core.VertxOptions;
 import java.io.IOException;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -47,7 +47,6 @@ public final class StoreBench {
   private static final int PUBLICATIONS = 3;
   private static final int DOWNLOADS = 40;
   private static final long REST_MILLIS = 3000;
-  private static final Path NGINX = Path.of("/usr/sbin/nginx");
 
   private StoreBench() {}
 
@@ -60,7 +59,7 @@ public final class StoreBench {
   public static List<Figure> run(int megabytes, Path parent)
       throws IOException, InterruptedException {
     Path folder = Files.createTempDirectory(parent, "smelt-bench");
-    Vertx vertx = Vertx.vertx();
+    Vertx vertx = Vertx.vertx(new VertxOptions().setPreferNativeTransport(true));
     try {
       List<Figure> figures = new ArrayList<>();
       SnapshotStore store = SnapshotStore.open(folder.resolve("store"), Clock.systemUTC());
@@ -112,17 +111,21 @@ public final class StoreBench {
       throws IOException, InterruptedException {
     Path copy = folder.resolve("copy");
     double[] copied = new double[PUBLICATIONS];
+    double[] synced = new double[PUBLICATIONS];
     double[] hashed = new double[PUBLICATIONS];
     double[] published = new double[PUBLICATIONS];
     for (int round = 0; round < PUBLICATIONS; round++) {
       rest();
       copied[round] = seconds(List.of("cp", source.toString(), copy.toString()));
-      rest();
+      long began = System.nanoTime();
+      seconds(List.of("sync", copy.toString()));
+      synced[round] = copied[round] + (System.nanoTime() - began) / 1e9;
       Files.delete(copy);
+      rest();
       hashed[round] = seconds(List.of("sha256sum", source.toString()));
       Path root = folder.resolve("publication");
       rest();
-      long began = System.nanoTime();
+      began = System.nanoTime();
       publish(SnapshotStore.open(root, Clock.systemUTC()), source);
       published[round] = (System.nanoTime() - began) / 1e9;
       delete(root);
@@ -134,6 +137,13 @@ public final class StoreBench {
             "MiB/s",
             "the slower of cp and sha256sum",
             OptionalDouble.of(megabytes / Math.max(median(copied), median(hashed)))));
+    figures.add(
+        new Figure(
+            "publish, durably",
+            megabytes / median(published),
+            "MiB/s",
+            "cp and sync of the copy",
+            OptionalDouble.of(megabytes / median(synced))));
   }
 
   private static void rest() throws IOException, InterruptedException {
@@ -177,9 +187,14 @@ public final class StoreBench {
     var tensor = manifest.tensors().values().iterator().next();
     double mebibytes = tensor.bytes() / (double) (1 << 20);
     double ours = mebibytes / fastest(base + "/v1/models/" + MODEL + "/blobs/" + tensor.digest());
+    Path blob = store.blob(tensor.digest());
+    Optional<Nginx> nginx =
+        Nginx.start("sendfile on; tcp_nopush on;", "root " + blob.getParent() + ";", folder);
     OptionalDouble theirs = OptionalDouble.empty();
-    if (Files.isExecutable(NGINX)) {
-      theirs = OptionalDouble.of(mebibytes / nginx(store.blob(tensor.digest()), folder));
+    if (nginx.isPresent()) {
+      try (Nginx running = nginx.get()) {
+        theirs = OptionalDouble.of(mebibytes / fastest(running.uri() + "/" + blob.getFileName()));
+      }
     }
     figures.add(
         new Figure("download of a tensor by curl", ours, "MiB/s", "the file from nginx", theirs));
@@ -191,47 +206,6 @@ public final class StoreBench {
       fastest = Math.min(fastest, seconds(List.of("curl", "-sf", "-o", "/dev/null", url)));
     }
     return fastest;
-  }
-
-  private static double nginx(Path blob, Path folder) throws IOException, InterruptedException {
-    int port;
-    try (ServerSocket socket = new ServerSocket(0)) {
-      port = socket.getLocalPort();
-    }
-    Path configuration = folder.resolve("nginx.conf");
-    Files.writeString(
-        configuration,
-        """
-        daemon off; pid %1$s/nginx.pid; error_log stderr; user root;
-        events {}
-        http { access_log off; sendfile on; tcp_nopush on;
-          server { listen 127.0.0.1:%2$d; location / { root %3$s; } } }
-        """
-            .formatted(folder, port, blob.getParent()));
-    Process process =
-        new ProcessBuilder(NGINX.toString(), "-c", configuration.toString())
-            .redirectErrorStream(true)
-            .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-            .start();
-    try {
-      String url = "http://127.0.0.1:" + port + "/" + blob.getFileName();
-      seconds(
-          List.of(
-              "curl",
-              "-sf",
-              "--retry",
-              "50",
-              "--retry-connrefused",
-              "--retry-delay",
-              "0",
-              "-o",
-              "/dev/null",
-              url));
-      return fastest(url);
-    } finally {
-      process.destroy();
-      process.waitFor();
-    }
   }
 
   private static void moves(SnapshotStore store, Manifest manifest, URI base, List<Figure> figures)

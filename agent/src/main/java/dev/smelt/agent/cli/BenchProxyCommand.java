@@ -1,5 +1,6 @@
 package dev.smelt.agent.cli;
 
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.smelt.agent.bench.ProxyBench;
@@ -8,8 +9,10 @@ import dev.smelt.agent.bench.ProxyBench.Way;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.time.Duration;
+import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -18,11 +21,17 @@ import picocli.CommandLine.Option;
 @Command(
     name = "proxy",
     description = {
-      "The proxy with the tap off and with every answer tapped, beside the engine directly.",
+      "The proxy with the tap off and with every answer tapped, beside the engine directly and nginx.",
       "The engine is a stand-in that answers after a fixed time, as SGLang does."
     },
-    footer = {"  smelt bench proxy", "  smelt bench proxy --connections 50 --seconds 5 --json"})
+    footer = {
+      "  smelt bench proxy",
+      "  smelt bench proxy --connections 50 --seconds 5 --json",
+      "  smelt bench proxy --soak 1800000 --service 0 --layers 4 --top-k 2"
+    })
 final class BenchProxyCommand implements Callable<Integer> {
+
+  private static final int SOAK_PARTS = 4;
 
   @Option(
       names = "--service",
@@ -42,7 +51,7 @@ final class BenchProxyCommand implements Callable<Integer> {
       names = "--rounds",
       paramLabel = "N",
       defaultValue = "3",
-      description = "Turns of the three ways; default: ${DEFAULT-VALUE}.")
+      description = "Turns of the ways; default: ${DEFAULT-VALUE}.")
   private int rounds;
 
   @Option(
@@ -87,21 +96,56 @@ final class BenchProxyCommand implements Callable<Integer> {
       description = "The load generator; default: ${DEFAULT-VALUE}.")
   private String wrk;
 
+  @Option(
+      names = "--soak",
+      paramLabel = "N",
+      description =
+          "Instead, send N requests through the tapped proxy and tell its memory on the way;"
+              + " 1800000 are an hour's at 500 a second.")
+  private @Nullable Long soak;
+
   @Mixin private ResultOutput result = new ResultOutput();
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    ProxyBench.Report report =
-        ProxyBench.run(
-            new ProxyBench.Options(
-                new ProxyBench.Shape(layers, experts, topK, tokens, tokens),
-                Duration.ofMillis(service),
-                connections,
-                rounds,
-                Duration.ofSeconds(seconds),
-                wrk));
+    ProxyBench.Options options =
+        new ProxyBench.Options(
+            new ProxyBench.Shape(layers, experts, topK, tokens, tokens),
+            Duration.ofMillis(service),
+            connections,
+            rounds,
+            Duration.ofSeconds(seconds),
+            wrk);
+    if (soak != null) {
+      List<ProxyBench.Footprint> footprints = ProxyBench.soak(options, soak, SOAK_PARTS);
+      result.print(() -> json(footprints), out -> print(out, footprints));
+      return 0;
+    }
+    ProxyBench.Report report = ProxyBench.run(options);
     result.print(() -> json(report), out -> print(out, report));
     return 0;
+  }
+
+  private static ArrayNode json(List<ProxyBench.Footprint> footprints) {
+    ArrayNode all = JsonNodeFactory.instance.arrayNode();
+    footprints.forEach(
+        footprint ->
+            all.addObject()
+                .put("requests", footprint.requests())
+                .put("heapBytes", footprint.heap())
+                .put("residentBytes", footprint.resident()));
+    return all;
+  }
+
+  private static void print(PrintWriter out, List<ProxyBench.Footprint> footprints) {
+    footprints.forEach(
+        footprint ->
+            out.printf(
+                Locale.ROOT,
+                "after %,10d requests: heap %6.1f MB after a collection, %6.1f MB resident%n",
+                footprint.requests(),
+                footprint.heap() / 1e6,
+                footprint.resident() / 1e6));
   }
 
   private static ObjectNode json(ProxyBench.Report report) {

@@ -48,7 +48,7 @@ public record SmeltConfig(
         folder.resolve(data),
         kafka,
         streams,
-        api,
+        api.resolvedAgainst(folder),
         management,
         models.stream().map(model -> model.resolvedAgainst(folder)).toList());
   }

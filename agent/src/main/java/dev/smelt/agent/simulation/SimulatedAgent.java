@@ -195,9 +195,7 @@ final class SimulatedAgent implements AutoCloseable {
 
   private void remergeByTheClock(ModelLoop running) {
     Outcome outcome = running.remerge(CLOCK).toCompletableFuture().join();
-    boolean failed =
-        storeAway || outcome instanceof Outcome.Unknown || !(last instanceof LoopState.Observing);
-    if (!failed) {
+    if (outcome instanceof Outcome.Done && !storeAway) {
       due = due.plus(way.every().orElseThrow());
     }
   }

@@ -1,5 +1,6 @@
 package dev.smelt.agent.swap;
 
+import dev.smelt.agent.swap.EngineCalls.Answered;
 import dev.smelt.agent.swap.SwapResult.Kept;
 import dev.smelt.agent.swap.SwapResult.Served;
 import dev.smelt.agent.tap.Engines;
@@ -10,6 +11,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -18,7 +20,8 @@ import org.slf4j.LoggerFactory;
  * Starts a second engine on the new weights beside the one that serves, sends new requests to it
  * once it is healthy, waits for the old one's requests in flight, and stops the old one. The only
  * way to serve weights of another shape, and so to save memory with an engine that knows nothing of
- * merged experts.
+ * merged experts. An engine that says already that it serves the new weights, as after a restart of
+ * the agent, is left alone.
  *
  * <p>Failure semantics: until the requests are shifted, the old engine serves untouched and the new
  * one is stopped again: kept. After that the new one serves: served, even where the old one could
@@ -29,6 +32,7 @@ public final class BlueGreenDriver implements SwapDriver {
 
   private static final Logger LOG = LoggerFactory.getLogger(BlueGreenDriver.class);
   private static final Duration POLL = Duration.ofMillis(200);
+  private static final Duration PROBE = Duration.ofSeconds(5);
 
   private final BlueGreenSettings settings;
   private final Engines engines;
@@ -48,6 +52,9 @@ public final class BlueGreenDriver implements SwapDriver {
   @Override
   public SwapResult swap(Serving target, Serving previous) {
     URI old = engines.current().get(0);
+    if (version(old).equals(Optional.of(target.version()))) {
+      return new Served(target.snapshot());
+    }
     URI fresh = other(old);
     launcher.clear(fresh, target);
     Outcome started = launcher.start(fresh, target);
@@ -80,6 +87,15 @@ public final class BlueGreenDriver implements SwapDriver {
     }
   }
 
+  /** What an engine says that it serves, as SGLang does with {@code --weight-version}. */
+  private static Optional<String> version(URI place) {
+    return new EngineCalls(place, SwapSettings.defaults()).get("/model_info", PROBE)
+                instanceof Answered answered
+            && answered.good()
+        ? Optional.ofNullable(answered.json().path("weight_version").asText(null))
+        : Optional.empty();
+  }
+
   private URI other(URI place) {
     return place.equals(settings.blue()) ? settings.green() : settings.blue();
   }
@@ -110,9 +126,7 @@ public final class BlueGreenDriver implements SwapDriver {
   private boolean isHealthy(URI place) {
     try {
       HttpRequest request =
-          HttpRequest.newBuilder(place.resolve(settings.healthPath()))
-              .timeout(Duration.ofSeconds(5))
-              .build();
+          HttpRequest.newBuilder(place.resolve(settings.healthPath())).timeout(PROBE).build();
       return http.send(request, BodyHandlers.discarding()).statusCode() == 200;
     } catch (IOException notYet) {
       return false;

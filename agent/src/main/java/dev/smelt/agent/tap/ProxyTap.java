@@ -1,6 +1,7 @@
 package dev.smelt.agent.tap;
 
 import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.Timer;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
@@ -70,10 +71,12 @@ public final class ProxyTap {
     this.vertx = vertx;
     this.settings = settings;
     engines = new Engines(settings.engines());
-    health = new TapHealth(settings.faultsBeforeRest(), settings.rest(), clock, metrics);
+    health =
+        new TapHealth(model.name(), settings.faultsBeforeRest(), settings.rest(), clock, metrics);
     intake = new TapIntake(model, combiner, health, settings, metrics);
-    requests = Timer.builder("smelt_proxy_requests").register(metrics);
-    metrics.gauge("smelt_proxy_in_flight", engines, Engines::inFlight);
+    Tags tags = Tags.of("model", model.name());
+    requests = Timer.builder("smelt_proxy_requests").tags(tags).register(metrics);
+    metrics.gauge("smelt_proxy_in_flight", tags, engines, Engines::inFlight);
     client =
         vertx.createHttpClient(
             new HttpClientOptions().setConnectTimeout((int) settings.connectTimeout().toMillis()),

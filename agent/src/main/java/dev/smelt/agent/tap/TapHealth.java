@@ -6,6 +6,7 @@ import dev.smelt.agent.tap.TapStatus.Tapping;
 import dev.smelt.agent.tap.TapStatus.Waiting;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Tags;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.EnumMap;
@@ -35,18 +36,19 @@ final class TapHealth {
   private volatile State state = new Waiting();
   private int faultsInARow;
 
-  TapHealth(int faultsBeforeRest, Duration rest, Clock clock, MeterRegistry metrics) {
+  TapHealth(String model, int faultsBeforeRest, Duration rest, Clock clock, MeterRegistry metrics) {
+    Tags tags = Tags.of("model", model);
     this.faultsBeforeRest = faultsBeforeRest;
     this.rest = rest;
     this.clock = clock;
     for (TapFault fault : TapFault.values()) {
-      faults.put(fault, metrics.counter("smelt_tap_faults", "reason", fault.label()));
+      faults.put(fault, metrics.counter("smelt_tap_faults", tags.and("reason", fault.label())));
       ownFaults.put(fault, new LongAdder());
     }
-    answers = metrics.counter("smelt_tap_answers");
-    tokens = metrics.counter("smelt_tap_tokens");
-    droppedRows = metrics.counter("smelt_tap_rows_dropped");
-    metrics.gauge("smelt_tap_resting", this, health -> health.asks() ? 0 : 1);
+    answers = metrics.counter("smelt_tap_answers", tags);
+    tokens = metrics.counter("smelt_tap_tokens", tags);
+    droppedRows = metrics.counter("smelt_tap_rows_dropped", tags);
+    metrics.gauge("smelt_tap_resting", tags, this, health -> health.asks() ? 0 : 1);
   }
 
   /** Whether to ask the engine: always, except during a rest. */

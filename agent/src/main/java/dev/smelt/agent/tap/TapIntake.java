@@ -1,6 +1,7 @@
 package dev.smelt.agent.tap;
 
 import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Tags;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -41,7 +42,7 @@ final class TapIntake implements AutoCloseable {
     this.health = health;
     queue = new LinkedBlockingQueue<>(settings.queueAnswers());
     queueBytes = settings.queueBytes();
-    metrics.gauge("smelt_tap_waiting", queue, BlockingQueue::size);
+    metrics.gauge("smelt_tap_waiting", Tags.of("model", model.name()), queue, BlockingQueue::size);
     thread = new Thread(this::run, "smelt-tap");
     thread.setDaemon(true);
     thread.start();

@@ -47,6 +47,10 @@ class ConfigFileTest {
     assertThat(model.proxy().share()).isEqualTo(0.1);
     assertThat(model.engine().format()).isEqualTo(EngineSettings.ExportFormat.EXPANDED);
     assertThat(model.engine().timeout()).isEqualTo(Duration.ofMinutes(2));
+    assertThat(model.engine().swap()).isEqualTo(EngineSettings.Swap.PUSH);
+    assertThat(model.engine().blueGreen()).isNull();
+    assertThat(config.api().tls()).isNull();
+    assertThat(config.api().plainText()).isEqualTo(ApiSettings.PlainText.REFUSED);
     assertThat(model.compression().strategy()).isEqualTo("m-smoe");
     assertThat(model.compression().alternatives()).isEmpty();
     assertThat(model.compression().averageGroups()).isNull();
@@ -73,6 +77,60 @@ class ConfigFileTest {
     assertThat(model.canary().latency()).isEqualTo(1.5);
     assertThat(model.canary().signal()).isEqualTo(0.05);
     assertThat(model.canary().logProbability()).isEqualTo(0.1);
+  }
+
+  @Test
+  void shouldPinTheDefaultsOfAReplacedEngine() {
+    EngineSettings engine =
+        ConfigFile.parse(
+                SMALLEST.replace(
+                    "dialect: sglang",
+                    "dialect: sglang, swap: replace,"
+                        + " blueGreen: {other: \"http://127.0.0.1:8002\", start: [run]}"))
+            .models()
+            .get(0)
+            .engine();
+    assertThat(engine.blueGreen())
+        .isEqualTo(
+            new EngineSettings.BlueGreen(
+                URI.create("http://127.0.0.1:8002"),
+                java.util.List.of("run"),
+                java.util.List.of(),
+                "/health",
+                Duration.ofMinutes(10),
+                Duration.ofMinutes(5),
+                Duration.ofMinutes(1)));
+  }
+
+  @Test
+  void shouldRefuseToReplaceAnEngineWithoutASecondPlace() {
+    assertThatThrownBy(() -> ConfigFile.parse(SMALLEST.replace("sglang", "sglang, swap: replace")))
+        .hasMessageStartingWith("models[0].engine.blueGreen: name the second place");
+  }
+
+  @Test
+  void shouldRefuseTheSamePlaceTwice() {
+    assertThatThrownBy(
+            () ->
+                ConfigFile.parse(
+                    SMALLEST.replace(
+                        "sglang",
+                        "sglang, swap: replace,"
+                            + " blueGreen: {other: \"http://127.0.0.1:8001\", start: [run]}")))
+        .hasMessageContaining("another than blueGreen.other");
+  }
+
+  @Test
+  void shouldRefuseToSendTokensToOtherMachinesInPlainTextUnlessToldSo() {
+    String exposed =
+        SMALLEST
+            + "api: {host: 0.0.0.0, tokens: [{name: a, role: viewer, secret: 0123456789abcdef}]";
+    assertThatThrownBy(() -> ConfigFile.parse(exposed + "}\n"))
+        .hasMessageStartingWith("api.tls: tokens would travel to '0.0.0.0' in plain text");
+    assertThat(ConfigFile.parse(exposed + ", plainText: allowed}\n").api().plainText())
+        .isEqualTo(ApiSettings.PlainText.ALLOWED);
+    assertThat(ConfigFile.parse(exposed + ", tls: {certificate: c.pem, key: k.pem}}\n").api().tls())
+        .isEqualTo(new ApiSettings.Tls(Path.of("c.pem"), Path.of("k.pem")));
   }
 
   @Test

@@ -31,6 +31,7 @@ class BlueGreenDriverIT {
   private final List<String> hooks = new CopyOnWriteArrayList<>();
   private volatile int blueHealth = 200;
   private volatile int greenHealth = 200;
+  private volatile String blueVersion = "other";
   private URI blue;
   private URI green;
   private URI hook;
@@ -69,6 +70,18 @@ class BlueGreenDriverIT {
     assertThat(result).isEqualTo(new Served("new"));
     assertThat(engines.current()).containsExactly(green);
     assertThat(hooks).containsExactly("stop green", "start green", "stop blue");
+  }
+
+  @Test
+  void shouldLeaveAnEngineAloneThatServesTheTargetAlready() {
+    blueVersion = "new";
+    Engines engines = new Engines(List.of(blue));
+
+    SwapResult result = webhooks(engines).swap(TARGET, PREVIOUS);
+
+    assertThat(result).isEqualTo(new Served("new"));
+    assertThat(engines.current()).containsExactly(blue);
+    assertThat(hooks).isEmpty();
   }
 
   @Test
@@ -178,6 +191,15 @@ class BlueGreenDriverIT {
         path,
         exchange -> {
           exchange.sendResponseHeaders(status.getAsInt(), -1);
+          exchange.close();
+        });
+    server.createContext(
+        "/model_info",
+        exchange -> {
+          byte[] body =
+              ("{\"weight_version\":\"" + blueVersion + "\"}").getBytes(StandardCharsets.UTF_8);
+          exchange.sendResponseHeaders(200, body.length);
+          exchange.getResponseBody().write(body);
           exchange.close();
         });
     server.start();

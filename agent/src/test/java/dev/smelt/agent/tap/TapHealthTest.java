@@ -21,7 +21,7 @@ class TapHealthTest {
   private Instant now = START;
   private final Clock clock = ((InstantSource) () -> now).withZone(ZoneOffset.UTC);
   private final SimpleMeterRegistry metrics = new SimpleMeterRegistry();
-  private final TapHealth health = new TapHealth(2, Duration.ofSeconds(60), clock, metrics);
+  private final TapHealth health = new TapHealth("m", 2, Duration.ofSeconds(60), clock, metrics);
 
   @Test
   void shouldAskWhileNothingIsKnown() {
@@ -87,7 +87,7 @@ class TapHealthTest {
 
   @Test
   void shouldCountForOneProxyAloneAlthoughMetricsAreShared() {
-    TapHealth other = new TapHealth(2, Duration.ofSeconds(60), clock, metrics);
+    TapHealth other = new TapHealth("m", 2, Duration.ofSeconds(60), clock, metrics);
 
     other.used(5, 0);
     other.lost(TapFault.BEHIND);

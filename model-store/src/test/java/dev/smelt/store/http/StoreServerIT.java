@@ -340,6 +340,32 @@ class StoreServerIT {
   }
 
   @Test
+  void shouldKeepNothingOfAnUploadThatBreaksOff() throws Exception {
+    Path receiving = folder.resolve("store/tmp");
+    try (Socket socket = new Socket("127.0.0.1", server.port())) {
+      socket
+          .getOutputStream()
+          .write(
+              ("PUT /v1/models/tiny/blobs/sha256:"
+                      + "0".repeat(64)
+                      + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+                      + "Authorization: Bearer "
+                      + OPERATOR
+                      + "\r\n\r\nonly this")
+                  .getBytes(StandardCharsets.ISO_8859_1));
+      await().until(() -> Files.isDirectory(receiving) && count(receiving) == 1);
+    }
+    await().until(() -> count(receiving) == 0);
+    assertThat(call("GET", "/v1/models/tiny/refs", VIEWER, "").statusCode()).isEqualTo(200);
+  }
+
+  private static long count(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.count();
+    }
+  }
+
+  @Test
   void shouldRefuseAnUploadBeyondTheLimit() throws Exception {
     String digest = "sha256:" + "0".repeat(64);
     try (Socket socket = new Socket("127.0.0.1", server.port())) {

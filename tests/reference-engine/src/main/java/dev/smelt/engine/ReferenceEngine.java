@@ -43,6 +43,11 @@ public final class ReferenceEngine implements Callable<Integer> {
   private @Nullable String model;
 
   @Option(
+      names = "--weight-version",
+      description = "Name of the weights in answers; the checkpoint folder's by default.")
+  private @Nullable String weightVersion;
+
+  @Option(
       names = "--dialect",
       defaultValue = "both",
       description = "Whose interface to speak beside OpenAI's: ${COMPLETION-CANDIDATES}.")
@@ -95,7 +100,7 @@ public final class ReferenceEngine implements Callable<Integer> {
 
   @Override
   public Integer call() throws Exception {
-    ServedWeights weights = ServedWeights.load(checkpoint, Optional.empty());
+    ServedWeights weights = ServedWeights.load(checkpoint, Optional.ofNullable(weightVersion));
     EngineOptions options =
         new EngineOptions(
             checkpoint,
