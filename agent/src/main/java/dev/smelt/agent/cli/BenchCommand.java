@@ -32,7 +32,12 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "bench",
     description = "Measures parts of the work, each beside its limit or peer in the same run.",
-    subcommands = {BenchDriftCommand.class, BenchProxyCommand.class, BenchStreamCommand.class},
+    subcommands = {
+      BenchDriftCommand.class,
+      BenchProxyCommand.class,
+      BenchSimulateCommand.class,
+      BenchStreamCommand.class
+    },
     footer = {"  smelt bench merge", "  smelt bench store --folder /mnt/models --json"})
 final class BenchCommand implements Runnable {
 

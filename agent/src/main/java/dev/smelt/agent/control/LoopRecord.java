@@ -115,13 +115,16 @@ final class LoopRecord implements AutoCloseable {
       return StateFile.Content.first(new LoopState.Observing(now));
     }
     LoopState state = kept.get().state();
-    LoopState next = state.afterRestart(now);
-    if (!next.equals(state)) {
+    StateFile.Content next = kept.get().afterRestart(now);
+    if (!next.state().equals(state)) {
       write(
           Kind.STATE,
-          "stopped while " + state.getClass().getSimpleName() + "; observing anew",
+          "stopped while "
+              + state.getClass().getSimpleName()
+              + "; goes on as "
+              + next.state().getClass().getSimpleName(),
           Map.of());
     }
-    return kept.get().with(next);
+    return next;
   }
 }

@@ -150,9 +150,8 @@ final class Serving {
       return new Outcome.Done(wanted.id() + " serves");
     }
     String from = served.map(Manifest::id).orElse("unknown");
-    LoopState before = record.state();
     LoopState.Activating activating =
-        record.enter(before.activate(clock.instant(), from, wanted.id(), "ref active"));
+        record.enter(record.state().activate(clock.instant(), from, wanted.id(), "ref active"));
     Activator.Result result = activator.activate(wanted);
     Instant now = clock.instant();
     Outcome outcome;
@@ -166,7 +165,7 @@ final class Serving {
     } else {
       outcome = nowServes(wanted, from, now);
     }
-    record.enter(afterActivation(activating, before, outcome, now));
+    record.enter(afterActivation(activating, outcome, now));
     return outcome;
   }
 
@@ -187,19 +186,32 @@ final class Serving {
    * it is told to.
    */
   Outcome move(Supplier<RefUpdate> change) {
+    String before = active.map(Manifest::id).orElse("");
     RefUpdate update = fence.guard(change);
+    String now = store.ref(model, Ref.ACTIVE).map(Ref::snapshot).orElse(before);
+    boolean chosen =
+        update instanceof RefUpdate.Moved
+            || update instanceof RefUpdate.Unknown && !now.equals(before);
+    if (chosen) {
+      hold(before, now);
+    }
     Outcome outcome = follow(update);
-    if (update instanceof RefUpdate.Moved
-        && outcome instanceof Outcome.Done
-        && record.state() instanceof LoopState.Observing observing) {
-      String now = served.map(Manifest::id).orElse("");
-      String before = store.ref(model, Ref.PREVIOUS).map(Ref::snapshot).orElse("");
-      record.enter(
-          observing
-              .activate(clock.instant(), before, now, "by request")
-              .settleOnEarlier(clock.instant()));
+    if (chosen && outcome instanceof Outcome.Done) {
+      record.content().heldState().ifPresent(record::enter);
     }
     return outcome;
+  }
+
+  /** On disk before the engine is touched: neither silence nor a crash makes the loop forget it. */
+  private void hold(String before, String chosen) {
+    LoopState state = record.state();
+    if (!(state instanceof LoopState.Paused || state instanceof LoopState.RolledBack)) {
+      Instant now = clock.instant();
+      record.save(
+          record
+              .content()
+              .holding(state.activate(now, before, chosen, "by request").settleOnEarlier(now)));
+    }
   }
 
   /** Moves the ref for the loop itself, which watches what comes of it. */
@@ -253,8 +265,7 @@ final class Serving {
       rebase(serving, now);
     }
     if (record.state() instanceof LoopState.Activating activating) {
-      record.enter(
-          afterActivation(activating, activating, new Outcome.Done(serving.id() + " serves"), now));
+      record.enter(afterActivation(activating, new Outcome.Done(serving.id() + " serves"), now));
     }
   }
 
@@ -272,13 +283,13 @@ final class Serving {
     return new Outcome.Done(snapshot.id() + " serves");
   }
 
-  private LoopState afterActivation(
-      LoopState.Activating activating, LoopState before, Outcome outcome, Instant now) {
+  private LoopState afterActivation(LoopState.Activating activating, Outcome outcome, Instant now) {
     if (served.isEmpty()) {
       return activating.degrade(now, outcome.message());
     }
-    if (before instanceof LoopState.Paused || before instanceof LoopState.RolledBack) {
-      return before;
+    Optional<LoopState> held = record.content().heldState();
+    if (held.isPresent()) {
+      return held.get();
     }
     Optional<OwnActivation> own =
         settings.watches() ? record.content().ownOf(served.get().id()) : Optional.empty();
@@ -308,6 +319,7 @@ final class Serving {
                     new Reason(SELF, oneLine("engine refused: " + reason))));
     if (back instanceof RefUpdate.Moved) {
       active = served;
+      record.save(record.content().refused(wanted.id()));
       if (record.content().ownOf(wanted.id()).isPresent()) {
         record.save(
             record

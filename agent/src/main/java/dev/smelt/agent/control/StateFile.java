@@ -36,6 +36,8 @@ final class StateFile {
    * @param own the loop's own activation that is under way or watched
    * @param withdrawn snapshots that engine or canary turned down, oldest first; never recalled
    * @param scheduled up to when the schedule is done with
+   * @param held what a person chose, {@link LoopState.Paused} or {@link LoopState.RolledBack},
+   *     while the engine is made to follow
    */
   record Content(
       LoopState state,
@@ -44,34 +46,69 @@ final class StateFile {
       @Nullable TurnedDown turnedDown,
       @Nullable OwnActivation own,
       List<String> withdrawn,
-      @Nullable Instant scheduled) {
+      @Nullable Instant scheduled,
+      @Nullable LoopState held) {
     Content {
       remerges = List.copyOf(remerges);
       withdrawn = withdrawn == null ? List.of() : List.copyOf(withdrawn);
     }
 
     static Content first(LoopState state) {
-      return new Content(state, List.of(), null, null, null, List.of(), null);
+      return new Content(state, List.of(), null, null, null, List.of(), null, null);
     }
 
     Content with(LoopState next) {
-      return new Content(next, remerges, recalled, turnedDown, own, withdrawn, scheduled);
+      LoopState nextHeld = switchesOver(next) ? (heldByAPerson(state) ? state : held) : null;
+      return new Content(next, remerges, recalled, turnedDown, own, withdrawn, scheduled, nextHeld);
+    }
+
+    private static boolean switchesOver(LoopState state) {
+      return state instanceof LoopState.Activating || state instanceof LoopState.Degraded;
+    }
+
+    private static boolean heldByAPerson(LoopState state) {
+      return state instanceof LoopState.Paused || state instanceof LoopState.RolledBack;
+    }
+
+    /** A person chose what serves; an earlier choice of theirs that the loop holds to stays. */
+    Content holding(LoopState.RolledBack chosen) {
+      LoopState nextHeld = heldState().isPresent() ? held : chosen;
+      return new Content(
+          state, remerges, recalled, turnedDown, own, withdrawn, scheduled, nextHeld);
+    }
+
+    /** The engine does not take a snapshot: whoever chose it, it is not held to. */
+    Content refused(String snapshot) {
+      boolean chosen =
+          held instanceof LoopState.RolledBack rolledBack && rolledBack.to().equals(snapshot);
+      return new Content(
+          state, remerges, recalled, turnedDown, own, withdrawn, scheduled, chosen ? null : held);
+    }
+
+    Optional<LoopState> heldState() {
+      return Optional.ofNullable(held);
+    }
+
+    /** Where the loop goes on that was stopped here. */
+    Content afterRestart(Instant now) {
+      return with(heldState().orElseGet(() -> state.afterRestart(now)));
     }
 
     Content withRecall(Instant started) {
-      return new Content(state, remerges, started, turnedDown, own, withdrawn, scheduled);
+      return new Content(state, remerges, started, turnedDown, own, withdrawn, scheduled, held);
     }
 
     Content with(TurnedDown traffic) {
-      return new Content(state, remerges, recalled, traffic, own, withdrawn, scheduled);
+      return new Content(state, remerges, recalled, traffic, own, withdrawn, scheduled, held);
     }
 
     Content with(OwnActivation activation) {
-      return new Content(state, remerges, recalled, turnedDown, activation, withdrawn, scheduled);
+      return new Content(
+          state, remerges, recalled, turnedDown, activation, withdrawn, scheduled, held);
     }
 
     Content withoutOwn() {
-      return new Content(state, remerges, recalled, turnedDown, null, withdrawn, scheduled);
+      return new Content(state, remerges, recalled, turnedDown, null, withdrawn, scheduled, held);
     }
 
     /** Gives up the own activation: its snapshot is not to be tried again for this traffic. */
@@ -80,7 +117,7 @@ final class StateFile {
       all.remove(snapshot);
       all.add(snapshot);
       List<String> newest = all.subList(Math.max(0, all.size() - MOST_WITHDRAWN), all.size());
-      return new Content(state, remerges, recalled, traffic, null, newest, scheduled);
+      return new Content(state, remerges, recalled, traffic, null, newest, scheduled, held);
     }
 
     /** Forgets what was true of another snapshot only. */
@@ -92,7 +129,8 @@ final class StateFile {
           turnedDownFor(snapshot).orElse(null),
           ownOf(snapshot).orElse(null),
           withdrawn,
-          scheduled);
+          scheduled,
+          held);
     }
 
     Optional<OwnActivation> ownOf(String snapshot) {
@@ -108,11 +146,11 @@ final class StateFile {
       List<Instant> kept = new ArrayList<>(remerges);
       kept.removeIf(earlier -> earlier.isBefore(started.minus(Policy.DAY)));
       kept.add(started);
-      return new Content(state, kept, recalled, turnedDown, own, withdrawn, started);
+      return new Content(state, kept, recalled, turnedDown, own, withdrawn, started, held);
     }
 
     Content withScheduleDone(Instant until) {
-      return new Content(state, remerges, recalled, turnedDown, own, withdrawn, until);
+      return new Content(state, remerges, recalled, turnedDown, own, withdrawn, until, held);
     }
 
     Optional<Instant> lastRecall() {

@@ -115,6 +115,12 @@ class LoopCrashTest {
         loop(Mode.APPROVE, checkpoint, store, traffic, home, engine(home), afterEachChange(home))) {
       running = loop;
       loop.start();
+      await()
+          .until(
+              () ->
+                  loop.status().served().isPresent()
+                      && loop.state() instanceof LoopState.RolledBack);
+      loop.resume(PERSON).toCompletableFuture().join();
       traffic.drift().add(ScriptedTraffic.breached(MODEL, active(store), soon(1)));
       traffic.drift().add(ScriptedTraffic.breached(MODEL, active(store), soon(11)));
       await().until(() -> loop.state() instanceof LoopState.AwaitingApproval);

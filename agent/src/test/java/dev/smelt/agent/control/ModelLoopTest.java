@@ -217,6 +217,78 @@ class ModelLoopTest {
   }
 
   @Test
+  void shouldHoldAfterARollbackByAPersonWhoseOutcomeWasUnknown() {
+    start(Mode.AUTO);
+    traffic.show(1);
+    await().until(() -> !loop.servedSnapshot().isEmpty());
+    engine = snapshot -> new Activator.Result.Unknown("http://engine: no answer");
+
+    Outcome outcome = join(loop.rollback(Optional.empty(), PERSON));
+
+    assertThat(outcome).isInstanceOf(Outcome.Unknown.class);
+    assertThat(loop.state()).isInstanceOf(LoopState.Degraded.class);
+
+    engine = snapshot -> new Activator.Result.Served();
+    await().atMost(Duration.ofSeconds(20)).until(() -> loop.status().served().isPresent());
+    await().until(() -> !(loop.state() instanceof LoopState.Activating));
+    assertThat(loop.state()).isInstanceOf(LoopState.RolledBack.class);
+    assertThat(loop.servedSnapshot()).isEmpty();
+  }
+
+  @Test
+  void shouldHoldOverARestartAfterARollbackByAPersonWhoseOutcomeWasUnknown() throws IOException {
+    start(Mode.AUTO);
+    traffic.show(1);
+    await().until(() -> !loop.servedSnapshot().isEmpty());
+    engine = snapshot -> new Activator.Result.Unknown("http://engine: no answer");
+    join(loop.rollback(Optional.empty(), PERSON));
+    loop.close();
+    engine = snapshot -> new Activator.Result.Served();
+
+    start(Mode.AUTO);
+
+    await().until(() -> loop.status().served().isPresent());
+    await().until(() -> !(loop.state() instanceof LoopState.Activating));
+    assertThat(loop.state()).isInstanceOf(LoopState.RolledBack.class);
+  }
+
+  @Test
+  void shouldStayPausedAfterARollbackWhoseOutcomeWasUnknown() {
+    start(Mode.AUTO);
+    traffic.show(1);
+    await()
+        .until(
+            () -> loop.state() instanceof LoopState.Observing && !loop.servedSnapshot().isEmpty());
+    join(loop.pause(PERSON));
+    engine = snapshot -> new Activator.Result.Unknown("http://engine: no answer");
+
+    join(loop.rollback(Optional.empty(), PERSON));
+
+    assertThat(loop.state()).isInstanceOf(LoopState.Degraded.class);
+    engine = snapshot -> new Activator.Result.Served();
+    await().atMost(Duration.ofSeconds(20)).until(() -> loop.status().served().isPresent());
+    await().until(() -> !(loop.state() instanceof LoopState.Activating));
+    assertThat(loop.state()).isInstanceOf(LoopState.Paused.class);
+  }
+
+  @Test
+  void shouldNotHoldToAChoiceThatTheEngineRefuses() {
+    start(Mode.AUTO);
+    traffic.show(1);
+    await()
+        .until(
+            () -> loop.state() instanceof LoopState.Observing && !loop.servedSnapshot().isEmpty());
+    String serving = loop.servedSnapshot();
+    engine = snapshot -> new Activator.Result.Kept("http://engine: no memory");
+
+    Outcome outcome = join(loop.rollback(Optional.empty(), PERSON));
+
+    assertThat(outcome).isInstanceOf(Outcome.Refused.class);
+    assertThat(loop.servedSnapshot()).isEqualTo(serving);
+    assertThat(loop.state()).isInstanceOf(LoopState.Observing.class);
+  }
+
+  @Test
   void shouldFollowARefThatSomebodyElseMoved() {
     start(Mode.OBSERVE);
     traffic.show(1);

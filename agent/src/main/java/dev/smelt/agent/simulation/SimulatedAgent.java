@@ -1,0 +1,248 @@
+package dev.smelt.agent.simulation;
+
+import dev.smelt.agent.config.ModelSettings;
+import dev.smelt.agent.config.PolicySettings;
+import dev.smelt.agent.config.PolicySettings.Mode;
+import dev.smelt.agent.control.Fence;
+import dev.smelt.agent.control.Journal;
+import dev.smelt.agent.control.LoopState;
+import dev.smelt.agent.control.ModelControl.Outcome;
+import dev.smelt.agent.control.ModelControl.Request;
+import dev.smelt.agent.control.ModelLoop;
+import dev.smelt.agent.control.Trigger;
+import dev.smelt.agent.simulation.Outages.Part;
+import dev.smelt.agent.simulation.Simulation.Window;
+import dev.smelt.agent.statistics.LiveMoments;
+import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.snapshot.Reason;
+import dev.smelt.store.snapshot.Retention;
+import dev.smelt.store.snapshot.SnapshotStore;
+import dev.smelt.streams.drift.DriftSettings;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
+
+/** An agent that lives through the windows of a simulation in one way. */
+final class SimulatedAgent implements AutoCloseable {
+
+  private static final Duration LONGEST_HALF_LIFE = Duration.ofDays(7);
+  private static final Retention KEPT = new Retention(32, Duration.ZERO);
+  private static final Reason SPACE = new Reason("simulation", "old snapshots make room");
+  private static final Request CLOCK = new Request("simulation", "the interval is over");
+
+  private final Way way;
+  private final ModelSettings settings;
+  private final Checkpoint checkpoint;
+  private final Path home;
+  private final Requests requests;
+  private final Losses losses;
+  private final Outages outages;
+  private final Instant counted;
+  private final VirtualClock clock;
+  private final SnapshotStore store;
+  private final SimulatedStream stream;
+  private final SimulatedEngine engine = new SimulatedEngine();
+  private final List<Integer> served = new ArrayList<>();
+  private @Nullable ModelLoop loop;
+  private LoopState last;
+  private Instant due;
+  private boolean storeAway;
+  private int remerges;
+  private int skipped;
+  private int recalls;
+  private int rollbacks;
+
+  /**
+   * @param begin of the simulation
+   * @param counted from when on things are counted
+   */
+  SimulatedAgent(
+      Way way,
+      ModelSettings settings,
+      Checkpoint checkpoint,
+      Path home,
+      Duration halfLife,
+      Requests requests,
+      Losses losses,
+      Outages outages,
+      Instant begin,
+      Instant counted) {
+    this.way = way;
+    this.checkpoint = checkpoint;
+    this.home = home;
+    this.requests = requests;
+    this.losses = losses;
+    this.outages = outages;
+    this.counted = counted;
+    this.due = counted;
+    this.clock = new VirtualClock(begin);
+    this.store = SnapshotStore.open(home.resolve("store"), clock);
+    this.stream =
+        new SimulatedStream(
+            settings.name(),
+            checkpoint.blocks(),
+            way.every().map(every -> atMost(every, halfLife)).orElse(halfLife),
+            way.every().isPresent() ? Optional.empty() : Optional.of(DriftSettings.DEFAULT));
+    this.settings = way.every().isPresent() ? observing(settings) : settings;
+    this.last = new LoopState.Observing(begin);
+  }
+
+  private static Duration atMost(Duration every, Duration least) {
+    Duration longer = every.compareTo(least) > 0 ? every : least;
+    return longer.compareTo(LONGEST_HALF_LIFE) < 0 ? longer : LONGEST_HALF_LIFE;
+  }
+
+  private static ModelSettings observing(ModelSettings auto) {
+    PolicySettings policy = auto.policy();
+    return new ModelSettings(
+        auto.name(),
+        auto.checkpoint(),
+        auto.engine(),
+        auto.proxy(),
+        auto.compression(),
+        new PolicySettings(
+            Mode.OBSERVE,
+            policy.consecutiveWindows(),
+            policy.coolDown(),
+            policy.minimumTokens(),
+            policy.maximumPerDay(),
+            policy.rememberedSnapshots(),
+            policy.schedule()),
+        auto.gate(),
+        auto.canary());
+  }
+
+  /** Lives until the end of a window. */
+  void live(Window window) throws IOException {
+    clock.set(window.end());
+    apply(window.start());
+    int answered = 0;
+    for (int count : window.counts()) {
+      answered += count;
+    }
+    engine.answer(answered);
+    if (loop != null) {
+      stream.close(
+          window.start(),
+          window.end(),
+          requests.usage(window.counts(), new SplittableRandom(window.draw())));
+      loop.step();
+      if (way.every().isPresent() && !window.end().isBefore(due)) {
+        remergeByTheClock(loop);
+      }
+    }
+    served.add(engine.serving().map(snapshot -> losses.number(way.name(), snapshot)).orElse(-1));
+  }
+
+  private void apply(Instant now) throws IOException {
+    stream.away(outages.away(Part.KAFKA, now));
+    engine.away(outages.away(Part.ENGINE, now));
+    boolean nowAway = outages.away(Part.STORE, now);
+    if (nowAway != storeAway) {
+      storeAway = nowAway;
+      moveBlobs();
+    }
+    boolean down = outages.away(Part.AGENT, now);
+    if (down && loop != null) {
+      loop.close();
+      loop = null;
+    } else if (!down && loop == null) {
+      stream.forgetDrift();
+      loop = start();
+    }
+  }
+
+  /** Where the blobs were stands a file, so that none can be read or written. */
+  private void moveBlobs() throws IOException {
+    Path blobs = home.resolve("store").resolve("blobs");
+    Path elsewhere = home.resolve("blobs-away");
+    if (storeAway) {
+      Files.move(blobs, elsewhere);
+      Files.createFile(blobs);
+    } else {
+      Files.delete(blobs);
+      Files.move(elsewhere, blobs);
+    }
+  }
+
+  private ModelLoop start() throws IOException {
+    return new ModelLoop(
+        settings,
+        checkpoint,
+        store,
+        stream,
+        LiveMoments.open(
+            home.resolve("moments"),
+            settings.name(),
+            checkpoint.blocks(),
+            stream.halfLife(),
+            clock),
+        engine,
+        engine::figures,
+        Fence.OPEN,
+        home.resolve("loop"),
+        clock,
+        this::changed,
+        this::told);
+  }
+
+  private void remergeByTheClock(ModelLoop running) {
+    Outcome outcome = running.remerge(CLOCK).toCompletableFuture().join();
+    if (outcome instanceof Outcome.Done && !storeAway) {
+      due = due.plus(way.every().orElseThrow());
+    }
+  }
+
+  /** Counts what begins. */
+  private void changed() {
+    LoopState now = loop == null ? last : loop.state();
+    if (now.equals(last)) {
+      return;
+    }
+    if (!clock.instant().isBefore(counted)) {
+      if (now instanceof LoopState.Compressing) {
+        remerges++;
+      } else if (now instanceof LoopState.Observing && last instanceof LoopState.Planning) {
+        skipped++;
+      } else if (now instanceof LoopState.Gating gating && gating.trigger() == Trigger.RECALL) {
+        recalls++;
+      }
+    }
+    last = now;
+  }
+
+  private void told(Journal.Entry entry) {
+    if (entry.kind() == Journal.Kind.CANARY
+        && entry.message().startsWith("worse")
+        && !clock.instant().isBefore(counted)) {
+      rollbacks++;
+    }
+  }
+
+  /** Forgets old snapshots, so that a year fits on the disk. */
+  void makeRoom() {
+    if (!storeAway) {
+      store.retain(settings.name(), KEPT, SPACE);
+      store.collect(Duration.ZERO);
+    }
+  }
+
+  Run run() {
+    return new Run(way.name(), List.copyOf(served), remerges, skipped, recalls, rollbacks);
+  }
+
+  @Override
+  public void close() throws IOException {
+    if (loop != null) {
+      loop.close();
+    }
+    store.close();
+  }
+}
