@@ -19,7 +19,7 @@ import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServer;
 import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
-import java.net.BindException;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -195,13 +195,10 @@ public final class AgentApi {
   }
 
   private Throwable understandable(Throwable failure) {
-    if (failure instanceof BindException) {
+    if (failure instanceof IOException) {
       return new IllegalStateException(
-          "port "
-              + settings.port()
-              + " on "
-              + settings.host()
-              + " is taken; set api.port to another one",
+          "%s:%d: cannot listen there (%s); set api.port to a free port"
+              .formatted(settings.host(), settings.port(), failure.getMessage()),
           failure);
     }
     return failure;

@@ -9,7 +9,7 @@ import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
-import java.net.BindException;
+import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -106,13 +106,10 @@ public final class ManagementApi {
   }
 
   private Throwable understandable(Throwable failure) {
-    if (failure instanceof BindException) {
+    if (failure instanceof IOException) {
       return new IllegalStateException(
-          "port "
-              + settings.port()
-              + " on "
-              + settings.host()
-              + " is taken; set management.port to another one",
+          "%s:%d: cannot listen there (%s); set management.port to a free port"
+              .formatted(settings.host(), settings.port(), failure.getMessage()),
           failure);
     }
     return failure;

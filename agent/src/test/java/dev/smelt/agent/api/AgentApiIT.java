@@ -232,7 +232,7 @@ class AgentApiIT {
               api.metrics,
               List.of());
       assertThatThrownBy(() -> second.start().await())
-          .hasMessageContaining("port " + api.port())
+          .hasMessageContaining("127.0.0.1:" + api.port())
           .hasMessageContaining("api.port");
     } finally {
       vertx.close().await();

@@ -71,13 +71,17 @@ class DocumentationIT {
   @ParameterizedTest
   @MethodSource("maven")
   void shouldNameModulesAndProfilesThatThereAre(Shown command) throws IOException {
-    List<String> words = command.arguments();
+    List<String> words = new ArrayList<>(command.arguments());
     int modules = words.indexOf("-pl");
     if (modules >= 0) {
       assertThat(List.of(words.get(modules + 1).split(",")))
           .allMatch(module -> Files.exists(MODULES.resolve(module).resolve("pom.xml")));
+      words.subList(modules, modules + 2).clear();
     }
-    assertThat(words.get(words.size() - 1)).isIn("verify", "package", "spotless:apply", "test");
+    assertThat(words)
+        .filteredOn(word -> !word.startsWith("-"))
+        .isNotEmpty()
+        .isSubsetOf("verify", "package", "spotless:apply", "test");
   }
 
   @Test
