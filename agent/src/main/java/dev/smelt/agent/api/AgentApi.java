@@ -19,7 +19,6 @@ import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServer;
 import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
-import java.io.IOException;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -96,7 +95,10 @@ public final class AgentApi {
         .requestHandler(router())
         .listen()
         .map(HttpServer::actualPort)
-        .recover(failure -> Future.failedFuture(understandable(failure)));
+        .recover(
+            failure ->
+                Future.failedFuture(
+                    Listening.failed("api", settings.host(), settings.port(), failure)));
   }
 
   public Future<Void> close() {
@@ -192,15 +194,5 @@ public final class AgentApi {
     } else {
       Problem.of(cause).send(request);
     }
-  }
-
-  private Throwable understandable(Throwable failure) {
-    if (failure instanceof IOException) {
-      return new IllegalStateException(
-          "%s:%d: cannot listen there (%s); set api.port to a free port"
-              .formatted(settings.host(), settings.port(), failure.getMessage()),
-          failure);
-    }
-    return failure;
   }
 }

@@ -9,7 +9,6 @@ import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.ext.web.Router;
 import io.vertx.ext.web.RoutingContext;
-import java.io.IOException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -55,7 +54,10 @@ public final class ManagementApi {
         .requestHandler(router)
         .listen()
         .map(HttpServer::actualPort)
-        .recover(failure -> Future.failedFuture(understandable(failure)));
+        .recover(
+            failure ->
+                Future.failedFuture(
+                    Listening.failed("management", settings.host(), settings.port(), failure)));
   }
 
   public Future<Void> close() {
@@ -103,15 +105,5 @@ public final class ManagementApi {
         .putHeader("Cache-Control", "no-store")
         .putHeader("X-Content-Type-Options", "nosniff")
         .end(body);
-  }
-
-  private Throwable understandable(Throwable failure) {
-    if (failure instanceof IOException) {
-      return new IllegalStateException(
-          "%s:%d: cannot listen there (%s); set management.port to a free port"
-              .formatted(settings.host(), settings.port(), failure.getMessage()),
-          failure);
-    }
-    return failure;
   }
 }

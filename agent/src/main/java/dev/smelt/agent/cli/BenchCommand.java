@@ -8,6 +8,7 @@ import dev.smelt.agent.bench.CheckpointRemergeBench;
 import dev.smelt.agent.bench.CompressBench;
 import dev.smelt.agent.bench.FactorizeBench;
 import dev.smelt.agent.bench.Figure;
+import dev.smelt.agent.bench.Folders;
 import dev.smelt.agent.bench.MergeBench;
 import dev.smelt.agent.bench.RemergeBench;
 import dev.smelt.agent.bench.StoreBench;
@@ -18,10 +19,8 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
-import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -189,15 +188,7 @@ final class BenchCommand implements Runnable {
       figures.addAll(RemergeBench.run(work));
       return print(figures, result);
     } finally {
-      delete(work);
-    }
-  }
-
-  private static void delete(Path folder) throws IOException {
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
+      Folders.delete(work);
     }
   }
 

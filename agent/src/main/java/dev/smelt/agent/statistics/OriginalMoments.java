@@ -2,7 +2,6 @@ package dev.smelt.agent.statistics;
 
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.compute.Matrix;
-import dev.smelt.agent.compute.Transpose;
 import dev.smelt.store.checkpoint.Activation;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
@@ -92,11 +91,8 @@ public final class OriginalMoments {
   }
 
   private Matrix activations(MoeBlock block, int expert, Matrix inputs) {
-    Matrix gate =
-        compute.multiply(Transpose.NO, inputs, Transpose.YES, weight(block, expert, Role.GATE));
-    Matrix up =
-        compute.multiply(Transpose.NO, inputs, Transpose.YES, weight(block, expert, Role.UP));
-    return GatedSilu.of(gate, up);
+    return GatedSilu.activations(
+        compute, inputs, weight(block, expert, Role.GATE), weight(block, expert, Role.UP));
   }
 
   private Matrix weight(MoeBlock block, int expert, Role role) {

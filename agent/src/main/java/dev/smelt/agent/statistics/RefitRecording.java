@@ -76,11 +76,8 @@ public final class RefitRecording implements ForwardObserver {
   }
 
   private Matrix activations(MoeBlock block, int group, Matrix inputs) {
-    Matrix gate =
-        compute.multiply(Transpose.NO, inputs, Transpose.YES, weight(block, group, Role.GATE));
-    Matrix up =
-        compute.multiply(Transpose.NO, inputs, Transpose.YES, weight(block, group, Role.UP));
-    return GatedSilu.of(gate, up);
+    return GatedSilu.activations(
+        compute, inputs, weight(block, group, Role.GATE), weight(block, group, Role.UP));
   }
 
   private Matrix weight(MoeBlock block, int group, Role role) {
