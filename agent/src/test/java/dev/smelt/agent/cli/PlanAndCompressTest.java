@@ -2,6 +2,8 @@ package dev.smelt.agent.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.smelt.agent.Goldens;
 import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.agent.plan.Plan;
@@ -21,6 +23,8 @@ import java.util.List;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
 
 class PlanAndCompressTest {
@@ -52,6 +56,16 @@ class PlanAndCompressTest {
         .isZero();
 
     // Then
+    JsonNode json = new ObjectMapper().readTree(planFile.toFile());
+    assertThat(json.fieldNames())
+        .toIterable()
+        .containsExactly("model", "strategy", "similarity", "budget", "averageGroups", "layers");
+    assertThat(json.path("layers"))
+        .allSatisfy(
+            layer ->
+                assertThat(layer.fieldNames())
+                    .toIterable()
+                    .containsExactly("block", "experts", "dominant", "labels", "frequency"));
     Plan plan = PlanFile.read(planFile);
     try (Checkpoint written = Checkpoint.open(expanded);
         SafetensorsFile expected =
@@ -225,12 +239,13 @@ class PlanAndCompressTest {
     assertThat(err.toString()).contains("give --moments");
   }
 
-  @Test
-  void shouldRefuseABudgetAboveTheExperts() {
+  @ParameterizedTest
+  @ValueSource(strings = {"101%", "0"})
+  void shouldRefuseABudgetOutsideThePossible(String budget) {
     assertThat(
             run(
-                "compress --checkpoint %s --routing %s --budget-bytes 101%% -o %s",
-                CHECKPOINT, ROUTING, folder.resolve("x")))
+                "compress --checkpoint %s --routing %s --budget-bytes %s -o %s",
+                CHECKPOINT, ROUTING, budget, folder.resolve("x")))
         .isEqualTo(1);
 
     assertThat(err.toString()).contains("outside the possible");

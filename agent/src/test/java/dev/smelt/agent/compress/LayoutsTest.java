@@ -3,8 +3,10 @@ package dev.smelt.agent.compress;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.smelt.agent.compute.Compute;
+import dev.smelt.agent.compute.Matrix;
 import dev.smelt.agent.merge.Alignment;
 import dev.smelt.agent.merge.AlignmentCache;
+import dev.smelt.agent.merge.ExpertWeights;
 import dev.smelt.agent.plan.Budget;
 import dev.smelt.agent.plan.Plan;
 import dev.smelt.agent.plan.PlanOptions;
@@ -13,6 +15,7 @@ import dev.smelt.agent.plan.Similarity;
 import dev.smelt.agent.plan.Strategy;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.CompactExperts;
+import dev.smelt.store.checkpoint.ExpertTensors;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
 import dev.smelt.store.checkpoint.UntouchedBlock;
@@ -26,14 +29,18 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.assertj.core.data.Offset;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Checkpoints that keep their experts in other ways than Mixtral. */
@@ -42,6 +49,7 @@ class LayoutsTest {
   private static final int EXPERTS = 4;
   private static final int HIDDEN = 6;
   private static final int WIDTH = 10;
+  private static final double[] FREQUENCY = {0.1, 0.2, 0.3, 0.4};
   private static final Offset<Float> CLOSE = Offset.offset(0.02f);
 
   @TempDir private Path folder;
@@ -93,15 +101,10 @@ class LayoutsTest {
             "{\"model_type\": \"deepseek_v2\", \"n_routed_experts\": 4, \"num_experts_per_tok\": 2}",
             tensors);
 
-    try (Checkpoint before = Checkpoint.open(folder.resolve("base"));
-        Checkpoint after = Checkpoint.open(written)) {
-      for (String name :
-          List.of(
-              "model.layers.0.mlp.up_proj.weight",
-              "model.layers.1.mlp.shared_experts.up_proj.weight")) {
-        assertThat(after.floats(name)).isEqualTo(before.floats(name));
-      }
-    }
+    assertUnchanged(
+        written,
+        "model.layers.0.mlp.up_proj.weight",
+        "model.layers.1.mlp.shared_experts.up_proj.weight");
   }
 
   @Test
@@ -114,6 +117,57 @@ class LayoutsTest {
                 "model.layers.0.block_sparse_moe.input_linear.weight", EXPERTS, 2 * WIDTH, HIDDEN),
             tensor(
                 "model.layers.0.block_sparse_moe.output_linear.weight", EXPERTS, HIDDEN, WIDTH)));
+  }
+
+  @Test
+  void shouldMergeTransposedExpertsThatShareATensorInHalves() throws IOException {
+    String block = "language_model.model.layers.1.feed_forward.";
+    Path written =
+        merge(
+            "{\"model_type\": \"llama4\", \"text_config\": {\"num_local_experts\": 4, \"num_experts_per_tok\": 1}}",
+            List.of(
+                tensor("language_model.model.layers.0.feed_forward.up_proj.weight", WIDTH, HIDDEN),
+                tensor(block + "router.weight", EXPERTS, HIDDEN),
+                tensor(block + "experts.gate_up_proj", EXPERTS, HIDDEN, 2 * WIDTH),
+                tensor(block + "experts.down_proj", EXPERTS, WIDTH, HIDDEN),
+                tensor(block + "shared_expert.up_proj.weight", WIDTH, HIDDEN)));
+
+    assertUnchanged(
+        written,
+        "language_model.model.layers.0.feed_forward.up_proj.weight",
+        block + "shared_expert.up_proj.weight");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "qwen2_moe, num_experts, shared_expert.up_proj.weight",
+    "qwen3_moe, num_experts, other.weight",
+    "olmoe, num_experts, other.weight",
+    "deepseek_v3, n_routed_experts, shared_experts.up_proj.weight",
+  })
+  void shouldMergeRoutedExpertsOfAllOfAKind(String type, String key, String other)
+      throws IOException {
+    String block = "model.layers.1.mlp.";
+    List<Tensor> tensors = new ArrayList<>();
+    tensors.add(tensor("model.layers.0.mlp.up_proj.weight", WIDTH, HIDDEN));
+    tensors.add(tensor(block + "gate.weight", EXPERTS, HIDDEN));
+    tensors.add(tensor(block + other, WIDTH, HIDDEN));
+    for (int expert = 0; expert < EXPERTS; expert++) {
+      tensors.add(tensor(block + "experts." + expert + ".gate_proj.weight", WIDTH, HIDDEN));
+      tensors.add(tensor(block + "experts." + expert + ".up_proj.weight", WIDTH, HIDDEN));
+      tensors.add(tensor(block + "experts." + expert + ".down_proj.weight", HIDDEN, WIDTH));
+    }
+    if (type.equals("deepseek_v3")) {
+      tensors.add(tensor(block + "gate.e_score_correction_bias", EXPERTS));
+    }
+
+    Path written =
+        merge(
+            "{\"model_type\": \"%s\", \"%s\": 4, \"num_experts_per_tok\": 2}".formatted(type, key),
+            tensors);
+
+    assertUnchanged(
+        written, "model.layers.0.mlp.up_proj.weight", block + other, block + "gate.weight");
   }
 
   @ParameterizedTest
@@ -176,7 +230,97 @@ class LayoutsTest {
             });
   }
 
-  /** Merges into two groups, and checks a pair's plain average in the written expanded form. */
+  @Test
+  void shouldCopyAndNameABlockWhoseExpertsDifferInWidth() throws IOException {
+    List<Tensor> tensors = new ArrayList<>();
+    for (int layer = 0; layer < 2; layer++) {
+      String block = "model.layers." + layer + ".block_sparse_moe.";
+      tensors.add(tensor(block + "gate.weight", EXPERTS, HIDDEN));
+      for (int expert = 0; expert < EXPERTS; expert++) {
+        int width = layer == 0 && expert == 2 ? WIDTH - 3 : WIDTH;
+        tensors.add(tensor(block + "experts." + expert + ".w1.weight", width, HIDDEN));
+        tensors.add(tensor(block + "experts." + expert + ".w2.weight", HIDDEN, width));
+        tensors.add(tensor(block + "experts." + expert + ".w3.weight", width, HIDDEN));
+      }
+    }
+
+    Path expanded =
+        merge(
+            "{\"model_type\": \"mixtral\", \"num_local_experts\": 4, \"num_experts_per_tok\": 2}",
+            tensors);
+
+    String uneven = "model.layers.0.block_sparse_moe";
+    for (Path written : List.of(expanded, folder.resolve("compact"))) {
+      try (Checkpoint before = Checkpoint.open(folder.resolve("base"));
+          Checkpoint after = Checkpoint.open(written)) {
+        assertThat(after.untouched()).extracting(UntouchedBlock::name).containsExactly(uneven);
+        for (String name : before.tensors().keySet()) {
+          if (name.startsWith(uneven)) {
+            assertThat(after.floats(name)).isEqualTo(before.floats(name));
+          }
+        }
+      }
+    }
+    assertThat(planned.untouched())
+        .singleElement()
+        .satisfies(
+            one -> {
+              assertThat(one.block()).isEqualTo(uneven);
+              assertThat(one.reason())
+                  .contains("experts.2.w2.weight has 7 hidden neurons where expert 0 has 10");
+            });
+  }
+
+  @Test
+  void shouldLeaveALayerOfOneExpertAsItIs() throws IOException {
+    String name = "model.layers.0.block_sparse_moe.";
+    Path base = Files.createDirectory(folder.resolve("base"));
+    Files.writeString(
+        base.resolve("config.json"),
+        "{\"model_type\": \"mixtral\", \"num_local_experts\": 1, \"num_experts_per_tok\": 1}");
+    SafetensorsWriter.write(
+        base.resolve("model.safetensors"),
+        Map.of(),
+        List.of(
+            tensor(name + "gate.weight", 1, HIDDEN),
+            tensor(name + "experts.0.w1.weight", WIDTH, HIDDEN),
+            tensor(name + "experts.0.w2.weight", HIDDEN, WIDTH),
+            tensor(name + "experts.0.w3.weight", WIDTH, HIDDEN)));
+    try (Checkpoint checkpoint = Checkpoint.open(base)) {
+      MoeBlock block = checkpoint.blocks().get(0);
+      Plan plan =
+          Planner.plan(
+              checkpoint,
+              Map.of(block.name(), Usage.accumulator(1, 1).add(new int[] {0}, 1).build()),
+              new PlanOptions(Strategy.M_SMOE, Similarity.WEIGHT, Budget.EXACT, 1));
+      MemoryTensors merged = new MemoryTensors();
+      new Compressor(Compute.cpu())
+          .compress(
+              checkpoint,
+              plan,
+              new CompressOptions(Alignment.DOMINANT, AlignmentCache.inMemory(), new Whole()),
+              merged,
+              Progress.none());
+      for (Role role : block.roles()) {
+        assertThat(new CompactExperts(merged).weight(block, 0, role))
+            .isEqualTo(checkpoint.expert(block, 0, role));
+      }
+    }
+  }
+
+  private void assertUnchanged(Path written, String... names) {
+    try (Checkpoint before = Checkpoint.open(folder.resolve("base"));
+        Checkpoint after = Checkpoint.open(written)) {
+      for (String name : names) {
+        assertThat(after.floats(name)).isEqualTo(before.floats(name));
+      }
+    }
+  }
+
+  /**
+   * Merges into one group, and checks the average by frequency in the written forms; then that
+   * experts which are one another's copies with neurons in another order merge to what they are.
+   */
   private Path merge(String config, List<Tensor> tensors) throws IOException {
     Path base = Files.createDirectory(folder.resolve("base"));
     Files.writeString(base.resolve("config.json"), config);
@@ -187,7 +331,7 @@ class LayoutsTest {
       Plan plan =
           Planner.plan(
               checkpoint,
-              Map.of(block.name(), evenUsage(block)),
+              Map.of(block.name(), usage(block)),
               new PlanOptions(Strategy.M_SMOE, Similarity.WEIGHT, Budget.EXACT, 1));
       planned = plan;
       MemoryTensors merged = new MemoryTensors();
@@ -203,7 +347,7 @@ class LayoutsTest {
         for (int expert = 0; expert < EXPERTS; expert++) {
           float[] values = checkpoint.expert(block, expert, role);
           for (int i = 0; i < mean.length; i++) {
-            mean[i] += values[i] / EXPERTS;
+            mean[i] += (float) (FREQUENCY[expert] * values[i] / (1 + 1e-7));
           }
         }
         assertThat(new CompactExperts(merged).weight(block, 0, role)).containsExactly(mean, CLOSE);
@@ -222,18 +366,96 @@ class LayoutsTest {
               .isEqualTo(new CompactExperts(merged).weight(block, 0, role));
         }
       }
+      assertShuffledCopiesMergeToThemselves(checkpoint, plan);
     }
     return expanded;
   }
 
-  private static Usage evenUsage(MoeBlock block) {
-    var usage = Usage.accumulator(EXPERTS, block.topK());
+  private void assertShuffledCopiesMergeToThemselves(Checkpoint checkpoint, Plan plan)
+      throws IOException {
+    MoeBlock block = checkpoint.blocks().get(0);
+    int dominant = plan.layers().get(0).dominant().get(0);
+    ExpertWeights original = ExpertWeights.read(checkpoint, block, dominant);
+    List<ExpertWeights> copies = new ArrayList<>();
     for (int expert = 0; expert < EXPERTS; expert++) {
-      int[] ids = new int[block.topK()];
-      for (int pick = 0; pick < ids.length; pick++) {
-        ids[pick] = (expert + pick) % EXPERTS;
+      ExpertWeights copy = expert == dominant ? original : original.permuted(shuffled());
+      copies.add(copy);
+      assertThat(outputs(copy)).containsExactly(outputs(original), Offset.offset(1e-5));
+    }
+    Path shuffled = Files.createDirectory(folder.resolve("shuffled"));
+    Files.copy(checkpoint.directory().resolve("config.json"), shuffled.resolve("config.json"));
+    Map<String, Tensor> replaced = new HashMap<>();
+    ExpertTensors.of(
+            checkpoint, block, EXPERTS, (expert, role) -> copies.get(expert).matrix(role).values())
+        .forEach(tensor -> replaced.put(tensor.name(), tensor));
+    SafetensorsWriter.rewrite(
+        checkpoint.files().get("model.safetensors"),
+        replaced,
+        shuffled.resolve("model.safetensors"));
+
+    try (Checkpoint opened = Checkpoint.open(shuffled)) {
+      MemoryTensors merged = new MemoryTensors();
+      new Compressor(Compute.cpu())
+          .compress(
+              opened,
+              plan,
+              new CompressOptions(Alignment.DOMINANT, AlignmentCache.inMemory(), new Whole()),
+              merged,
+              Progress.none());
+      for (Role role : block.roles()) {
+        assertThat(new CompactExperts(merged).weight(block, 0, role))
+            .containsExactly(original.matrix(role).values(), CLOSE);
       }
-      usage.add(ids, 1);
+    }
+  }
+
+  /** For one input, with squares for the activation: any other one would do. */
+  private static double[] outputs(ExpertWeights expert) {
+    Map<Role, Matrix> weights = expert.matrices();
+    double[] hidden = affine(weights.get(Role.UP), weights.get(Role.UP_BIAS), input(HIDDEN));
+    double[] gate =
+        weights.containsKey(Role.GATE)
+            ? affine(weights.get(Role.GATE), weights.get(Role.GATE_BIAS), input(HIDDEN))
+            : hidden;
+    for (int i = 0; i < hidden.length; i++) {
+      hidden[i] *= gate[i];
+    }
+    return affine(weights.get(Role.DOWN), weights.get(Role.DOWN_BIAS), hidden);
+  }
+
+  private static double[] input(int size) {
+    return IntStream.range(0, size).mapToDouble(i -> Math.sin(i + 1.0)).toArray();
+  }
+
+  private static double[] affine(Matrix weight, @Nullable Matrix bias, double[] x) {
+    double[] y = new double[weight.rows()];
+    for (int i = 0; i < y.length; i++) {
+      y[i] = bias == null ? 0 : bias.at(0, i);
+      for (int j = 0; j < x.length; j++) {
+        y[i] += weight.at(i, j) * x[j];
+      }
+    }
+    return y;
+  }
+
+  private int[] shuffled() {
+    List<Integer> order = new ArrayList<>(IntStream.range(0, WIDTH).boxed().toList());
+    Collections.shuffle(order, random);
+    return order.stream().mapToInt(Integer::intValue).toArray();
+  }
+
+  /** Counts that are in the ratio of {@link #FREQUENCY}, whatever the router's top k. */
+  private static Usage usage(MoeBlock block) {
+    var usage = Usage.accumulator(EXPERTS, block.topK());
+    int[][] pairs = {{0, 1}, {1, 3}, {2, 3}, {3, 2}, {3, 2}};
+    for (int[] pair : pairs) {
+      if (block.topK() == 2) {
+        usage.add(pair, 1);
+      } else {
+        for (int expert : pair) {
+          usage.add(new int[] {expert}, 1);
+        }
+      }
     }
     return usage.build();
   }
