@@ -358,7 +358,8 @@ public final class Agent implements AutoCloseable {
               store,
               checkpoint,
               model.engine().format(),
-              folder.resolve("served"));
+              folder.resolve("served"),
+              clock);
       ModelLoop loop =
           new ModelLoop(
               model,
