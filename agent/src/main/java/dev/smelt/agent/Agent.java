@@ -356,7 +356,12 @@ public final class Agent implements AutoCloseable {
       LedModel led = Agent.this.led.get(model.name());
       EngineActivator activator =
           new EngineActivator(
-              driver(model), store, checkpoint, model.engine().format(), folder.resolve("served"));
+              driver(model),
+              store,
+              checkpoint,
+              model.engine().format(),
+              folder.resolve("served"),
+              clock);
       ModelLoop loop =
           new ModelLoop(
               model,

@@ -26,8 +26,8 @@ import picocli.CommandLine.Option;
     description = {
       "The control loop in a year of simulated traffic with days, weeks, trends, shifts, noise and"
           + " outages, beside re-merging at fixed intervals and never.",
-      "The loop, the routing of the requests and every re-merge are real, on a byte-level checkpoint;"
-          + " losses are fitted to measured ones."
+      "The loop, the routing of the requests and every re-merge are real, on a byte-level checkpoint,"
+          + " and what each snapshot loses is measured."
     },
     footer = {
       "  smelt bench simulate --checkpoint tests/fixtures/byte-moe --texts tests/fixtures/byte-moe/heldout",
@@ -60,7 +60,7 @@ final class BenchSimulateCommand implements Callable<Integer> {
   @Option(
       names = "--every",
       split = ",",
-      defaultValue = "1,7,30",
+      defaultValue = "7,30",
       paramLabel = "DAYS",
       description = "Fixed intervals to compare with; ${DEFAULT-VALUE} by default.")
   private List<Integer> intervals;
@@ -78,15 +78,6 @@ final class BenchSimulateCommand implements Callable<Integer> {
   private long seed;
 
   @Option(
-      names = "--measured",
-      defaultValue = "24",
-      paramLabel = "N",
-      description =
-          "Snapshots that are measured on held-out text; from them the losses of the others are"
-              + " known; ${DEFAULT-VALUE} by default.")
-  private int measured;
-
-  @Option(
       names = "--folder",
       paramLabel = "DIR",
       description = "Where the simulated stores are; by default a folder that is removed again.")
@@ -99,18 +90,11 @@ final class BenchSimulateCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Simulation.Setup setup =
-        new Simulation.Setup(checkpoint, texts, Duration.ofDays(days), seed, stationary, measured);
+        new Simulation.Setup(checkpoint, texts, Duration.ofDays(days), seed, stationary);
     Path home = folder == null ? Files.createTempDirectory("smelt-simulation") : folder;
     List<Way> others = new ArrayList<>(List.of(Way.never()));
     intervals.forEach(interval -> others.add(Way.each(Duration.ofDays(interval))));
     try (Simulation simulation = new Simulation(setup, home)) {
-      result.printPart(
-          out ->
-              out.printf(
-                  Locale.ROOT,
-                  "# a fit to two thirds of %d measured snapshots explains %.1f %% of the others' losses%n",
-                  measured,
-                  100 * simulation.explained()));
       List<Figures> figures =
           simulation.compare(
               stationary ? List.of() : others,
@@ -129,7 +113,7 @@ final class BenchSimulateCommand implements Callable<Integer> {
 
   private static void print(PrintWriter out, List<Figures> figures) {
     out.printf(
-        "%-14s %9s %9s %8s %8s %10s %11s %12s%n",
+        "%-29s %9s %9s %8s %8s %10s %11s %12s%n",
         "re-merges",
         "number",
         "no change",
@@ -139,11 +123,11 @@ final class BenchSimulateCommand implements Callable<Integer> {
         "mean regret",
         "worst hour");
     out.printf(
-        "%-14s %9s %9s %8s %8s %10s %11s %12s%n", "", "", "", "", "back", "bpb", "bpb", "bpb");
+        "%-29s %9s %9s %8s %8s %10s %11s %12s%n", "", "", "", "", "back", "bpb", "bpb", "bpb");
     for (Figures way : figures) {
       out.printf(
           Locale.ROOT,
-          "%-14s %9d %9d %8d %8d %10.4f %11.4f %12.4f%n",
+          "%-29s %9d %9d %8d %8d %10.4f %11.4f %12.4f%n",
           way.way(),
           way.remerges(),
           way.skipped(),

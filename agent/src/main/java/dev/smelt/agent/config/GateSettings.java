@@ -17,11 +17,18 @@ import java.util.List;
  *     by default
  * @param minimumGain the least bits per byte that it must gain over the active snapshot; 0 by
  *     default
+ * @param recallGain the least bits per byte that an earlier snapshot must gain over the active one
+ *     to serve again; 0.01 by default: a recall costs no merge but makes the engine swap, and two
+ *     snapshots that are about as good should not take turns
  */
 public record GateSettings(
-    List<Path> texts, Integer bytesPerText, Double maximumLoss, Double minimumGain) {
+    List<Path> texts,
+    Integer bytesPerText,
+    Double maximumLoss,
+    Double minimumGain,
+    Double recallGain) {
 
-  static final GateSettings DEFAULT = new GateSettings(null, null, null, null);
+  static final GateSettings DEFAULT = new GateSettings(null, null, null, null, null);
 
   public GateSettings {
     texts = List.copyOf(Settings.orElse(texts, List.of()));
@@ -32,6 +39,8 @@ public record GateSettings(
     Settings.require(maximumLoss >= 0, "maximumLoss", "use 0 or more bits per byte");
     minimumGain = Settings.orElse(minimumGain, 0.0);
     Settings.require(!minimumGain.isNaN(), "minimumGain", "use a number of bits per byte");
+    recallGain = Settings.orElse(recallGain, 0.01);
+    Settings.require(!recallGain.isNaN(), "recallGain", "use a number of bits per byte");
   }
 
   GateSettings resolvedAgainst(Path folder) {
@@ -39,6 +48,7 @@ public record GateSettings(
         texts.stream().map(text -> folder.resolve(text).normalize()).toList(),
         bytesPerText,
         maximumLoss,
-        minimumGain);
+        minimumGain,
+        recallGain);
   }
 }

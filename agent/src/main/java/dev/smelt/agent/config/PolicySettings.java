@@ -13,9 +13,8 @@ import java.time.Duration;
  *     (failureLimit 3); Flagger's examples take 5. One calm window begins the count anew
  * @param coolDown the shortest time between two re-merges; 10 min by default, two half-lives of the
  *     default profile, after which three quarters of it are traffic from after the re-merge; also
- *     Flagger's default for a rollout to make progress (progressDeadlineSeconds 600)
- * @param minimumTokens the evidence that a profile must rest on, in decayed tokens; 20,000 by
- *     default: a share of 1/64 is then known to within 6 % of itself (one standard error of
+ *     XX * @param minimumTokens the evidence that a profile must rest on, in decayed tokens; 20,000
+ *     by default: a share of 1/64 is then known to within 6 % of itself (one standard error of
  *     independent tokens). Cruise Control likewise acts only on enough valid windows
  * @param maximumPerDay how many re-merges may start in 24 hours; 24 by default: one an hour is more
  *     than daily and weekly patterns need (agent/SIMULATION.md), and bounds the harm of a loop that

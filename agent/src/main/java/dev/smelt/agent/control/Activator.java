@@ -13,7 +13,10 @@ public interface Activator {
    */
   Result activate(Manifest snapshot);
 
-  /** Whether somebody else may have swapped since this was last asked. */
+  /**
+   * Whether what the engines serve may have changed otherwise since this was last asked: somebody
+   * else swapped, or an engine was started anew.
+   */
   default boolean disturbed() {
     return false;
   }

@@ -37,12 +37,14 @@ final class Detector {
    * @param blocks the MoE blocks of the model
    * @param moments told when the traffic begins to change
    * @param store where earlier snapshots are looked for
+   * @param gate says what they would lose
    */
   Detector(
       List<MoeBlock> blocks,
       Traffic traffic,
       MomentsSupply moments,
       SnapshotStore store,
+      Gate gate,
       PolicySettings settings,
       LoopRecord record,
       Serving serving,
@@ -53,7 +55,7 @@ final class Detector {
     this.settings = settings;
     this.record = record;
     this.serving = serving;
-    this.memory = new ShapeMemory(store, settings.rememberedSnapshots());
+    this.memory = new ShapeMemory(store, gate, settings.rememberedSnapshots());
     this.schedule = new Schedule(settings.schedule());
     this.clock = clock;
   }
@@ -137,6 +139,7 @@ final class Detector {
         record.content().lastRemerge(),
         record.content().lastRecall(),
         record.content().remergesSince(now.minus(Policy.DAY)),
+        record.content().inVain(),
         schedule.due(scheduleDoneUntil(now), now));
   }
 
@@ -178,7 +181,7 @@ final class Detector {
         .active()
         .flatMap(
             now ->
-                memory.nearer(
+                memory.better(
                     now,
                     Shape.of(serving.reference()),
                     Shape.of(seen.recent()),

@@ -12,6 +12,9 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
@@ -27,25 +30,37 @@ import java.util.stream.Stream;
  */
 public final class EngineActivator implements Activator {
 
+  /** Between two looks at what the engine says that it serves. */
+  private static final Duration LOOKS = Duration.ofSeconds(5);
+
   private final SwapDriver driver;
   private final SnapshotStore store;
   private final Checkpoint base;
   private final ExportFormat format;
   private final Path folder;
+  private final Clock clock;
   private Serving served;
+  private Instant nextLook;
 
   /**
    * @param folder for the exports, as the engine's host sees it; its file system should be that of
    *     the checkpoint, so that unchanged files can be shared by hard links
    */
   public EngineActivator(
-      SwapDriver driver, SnapshotStore store, Checkpoint base, ExportFormat format, Path folder) {
+      SwapDriver driver,
+      SnapshotStore store,
+      Checkpoint base,
+      ExportFormat format,
+      Path folder,
+      Clock clock) {
     this.driver = driver;
     this.store = store;
     this.base = base;
     this.format = format;
     this.folder = folder;
+    this.clock = clock;
     this.served = fullModel();
+    this.nextLook = Instant.MAX;
   }
 
   @Override
@@ -53,6 +68,7 @@ public final class EngineActivator implements Activator {
     Serving target =
         snapshot.fullModel() ? fullModel() : new Serving(snapshot.id(), exported(snapshot));
     SwapResult result = driver.swap(target, served);
+    nextLook = clock.instant().plus(LOOKS);
     if (result instanceof SwapResult.Served) {
       served = target;
       removeUnused(snapshot);
@@ -61,6 +77,17 @@ public final class EngineActivator implements Activator {
     return result instanceof SwapResult.Kept kept
         ? new Result.Kept(kept.reason())
         : new Result.Unknown(((SwapResult.Unknown) result).reason());
+  }
+
+  /** Asks the engine now and then, once it was swapped. */
+  @Override
+  public boolean disturbed() {
+    Instant now = clock.instant();
+    if (now.isBefore(nextLook)) {
+      return false;
+    }
+    nextLook = now.plus(LOOKS);
+    return driver.servesOther(served);
   }
 
   private Serving fullModel() {

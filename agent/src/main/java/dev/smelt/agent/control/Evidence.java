@@ -20,6 +20,7 @@ import java.util.Optional;
  * @param lastRemerge when the newest re-merge started
  * @param lastRecall when the newest recall started
  * @param remergesToday how many re-merges started in the last 24 hours
+ * @param inVain how many of the newest re-merges in a row found nothing better than what served
  * @param due what the schedule asks for and was not done yet
  */
 public record Evidence(
@@ -34,6 +35,7 @@ public record Evidence(
     Optional<Instant> lastRemerge,
     Optional<Instant> lastRecall,
     int remergesToday,
+    int inVain,
     Optional<Due> due) {
 
   /**
@@ -45,13 +47,12 @@ public record Evidence(
   public record Drift(double value, double threshold) {}
 
   /**
-   * An earlier snapshot and how far the traffic is from what it was made for.
+   * An earlier snapshot that suits the traffic better than the active one.
    *
    * @param snapshot its id
-   * @param distance mean over blocks of the Jensen-Shannon distance, base 2
-   * @param activeDistance the same for what drift is measured from while the active one serves
+   * @param why in words, with the figures of both
    */
-  public record Earlier(String snapshot, double distance, double activeDistance) {}
+  public record Earlier(String snapshot, String why) {}
 
   /**
    * A scheduled time that has passed.

@@ -11,11 +11,17 @@ import dev.smelt.agent.statistics.BlockMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.TensorSource;
+import dev.smelt.store.snapshot.Manifest;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -32,15 +38,24 @@ import org.jspecify.annotations.Nullable;
  * it is a second figure, which needs no text ({@link OutputLoss}); without texts it decides.
  *
  * <p>The full model is scored once; what that shows of its routing on each text is what the profile
- * is compared with. Not safe for concurrent use.
+ * is compared with. A snapshot is scored once, too: its scores on all texts are among the figures
+ * that its manifest keeps, so that what it would lose on any later traffic is known without running
+ * it. Not safe for concurrent use.
  */
 final class Gate {
 
-  /** A text whose weight is under this is not worth scoring a candidate on. */
+  /** A weight under this is rather error than traffic. */
   private static final double NEGLIGIBLE = 0.02;
 
   /** One held-out text and how the full model does and routes on it. */
   private record Reference(String name, byte[] text, double full, List<double[]> frequency) {}
+
+  /**
+   * All texts.
+   *
+   * @param digest tells them from others, so that scores on them can be kept
+   */
+  private record References(List<Reference> texts, String digest) {}
 
   /**
    * What the gate found.
@@ -48,8 +63,9 @@ final class Gate {
    * @param passed whether the candidate may serve
    * @param reason in words, with the figures
    * @param figures by name: bits per byte {@code full}, {@code candidate}, {@code active} where one
-   *     serves, and {@code weights} by text; {@code outputLoss} and {@code activeOutputLoss},
-   *     shares of the experts' output energy on live traffic, where they can be told
+   *     serves, {@code weights} and the candidate's {@code scores} by text, {@code texts} which
+   *     tells the texts from others; {@code outputLoss} and {@code activeOutputLoss}, shares of the
+   *     experts' output energy on live traffic, where they can be told
    */
   record Verdict(boolean passed, String reason, Map<String, Object> figures) {
 
@@ -65,48 +81,96 @@ final class Gate {
   private static final String OUTPUT_LOSS = "outputLoss";
   private static final String ACTIVE_OUTPUT_LOSS = "activeOutputLoss";
 
+  private static final String TEXTS = "texts";
+  private static final String SCORES = "scores";
+
   private final Checkpoint checkpoint;
   private final OutputLoss outputLoss;
   private final GateSettings settings;
-  private @Nullable List<Reference> references;
+  private final Function<Manifest, TensorSource> tensors;
+  private final Map<String, double[]> scoredHere = new HashMap<>();
+  private @Nullable References references;
 
-  Gate(Checkpoint checkpoint, GateSettings settings) {
+  /**
+   * @param tensors the experts of a snapshot
+   */
+  Gate(Checkpoint checkpoint, GateSettings settings, Function<Manifest, TensorSource> tensors) {
     this.checkpoint = checkpoint;
     this.outputLoss = new OutputLoss(Compute.cpu(), checkpoint);
     this.settings = settings;
+    this.tensors = tensors;
   }
 
   /**
    * Judges a candidate.
    *
    * @param candidate its experts under the names of the compact form
-   * @param active the experts that serve now; empty while the full model serves
-   * @param profile per MoE block, in layer order, the activation frequency [experts] of the live
-   *     traffic
-   * @param moments of the live traffic, where they are known
-   * @param minimumGain the least bits per byte that it must gain over the active experts; minus
-   *     infinity where it need not be as good
+   * @param active what serves now
+   * @param traffic the live traffic
+   * @param moments of it, where they are known
+   * @param minimumGain the least bits per byte that it must gain over what serves; minus infinity
+   *     where it need not be as good
    * @throws IOException when a text cannot be read
    */
   Verdict judge(
       TensorSource candidate,
-      Optional<TensorSource> active,
-      List<double[]> profile,
+      Manifest active,
+      Shape traffic,
       Optional<Function<MoeBlock, BlockMoments>> moments,
       double minimumGain)
       throws IOException {
     Map<String, Object> figures = new LinkedHashMap<>();
     if (moments.isPresent()) {
       outputLoss.of(candidate, moments.get()).ifPresent(loss -> figures.put(OUTPUT_LOSS, loss));
-      active.ifPresent(
-          serving ->
-              outputLoss
-                  .of(serving, moments.get())
-                  .ifPresent(loss -> figures.put(ACTIVE_OUTPUT_LOSS, loss)));
+      if (!active.fullModel()) {
+        outputLoss
+            .of(tensors.apply(active), moments.get())
+            .ifPresent(loss -> figures.put(ACTIVE_OUTPUT_LOSS, loss));
+      }
     }
     return settings.texts().isEmpty()
         ? withoutText(figures, minimumGain)
-        : onText(candidate, active, profile, figures, minimumGain);
+        : onText(score(candidate), active, traffic, figures, minimumGain);
+  }
+
+  /**
+   * Judges an earlier snapshot that might serve again; it must gain {@code gate.recallGain}.
+   *
+   * @throws IOException when a text cannot be read
+   */
+  Verdict judgeAgain(Manifest earlier, Manifest active, Shape traffic) throws IOException {
+    return settings.texts().isEmpty()
+        ? withoutText(new LinkedHashMap<>(), 0)
+        : onText(scores(earlier), active, traffic, new LinkedHashMap<>(), settings.recallGain());
+  }
+
+  /**
+   * How much less an earlier snapshot would lose on some traffic than the active one, without
+   * running either: from the scores that they had when they were judged.
+   *
+   * @return by id, bits per byte; empty if the active snapshot was not scored on these texts, and
+   *     without those that were not
+   * @throws IOException when a text cannot be read
+   */
+  Map<String, Double> gains(List<Manifest> earlier, Manifest active, Shape traffic)
+      throws IOException {
+    Optional<double[]> ofActive = settings.texts().isEmpty() ? Optional.empty() : known(active);
+    if (ofActive.isEmpty()) {
+      return Map.of();
+    }
+    double[] weights = weights(traffic);
+    double now = weighted(ofActive.get(), weights);
+    Map<String, Double> gains = new LinkedHashMap<>();
+    for (Manifest snapshot : earlier) {
+      known(snapshot)
+          .ifPresent(scores -> gains.put(snapshot.id(), now - weighted(scores, weights)));
+    }
+    return gains;
+  }
+
+  /** The least bits per byte that an earlier snapshot must gain to serve again. */
+  double recallGain() {
+    return settings.recallGain();
   }
 
   private static Verdict withoutText(Map<String, Object> figures, double minimumGain) {
@@ -127,28 +191,23 @@ final class Gate {
   }
 
   private Verdict onText(
-      TensorSource candidate,
-      Optional<TensorSource> active,
-      List<double[]> profile,
+      double[] candidate,
+      Manifest active,
+      Shape traffic,
       Map<String, Object> figures,
       double minimumGain)
       throws IOException {
-    List<Reference> scored = references();
-    double[] weights =
-        significant(
-            TextWeights.estimate(profile, scored.stream().map(Reference::frequency).toList()));
-    Map<String, Object> byText = new LinkedHashMap<>();
-    double full = 0;
-    for (int text = 0; text < weights.length; text++) {
-      full += weights[text] * scored.get(text).full();
-      if (weights[text] > 0) {
-        byText.put(scored.get(text).name(), weights[text]);
-      }
-    }
-    double ofCandidate = weighted(MoeModel.load(checkpoint, candidate), scored, weights);
+    References known = references();
+    double[] weights = weights(traffic);
+    double full = weighted(fullScores(known), weights);
+    double ofCandidate = weighted(candidate, weights);
     figures.put("full", full);
     figures.put("candidate", ofCandidate);
-    figures.put("weights", byText);
+    Map<String, Double> explaining = byText(known, weights);
+    explaining.values().removeIf(weight -> weight == 0);
+    figures.put("weights", explaining);
+    figures.put(TEXTS, known.digest());
+    figures.put(SCORES, byText(known, candidate));
     if (ofCandidate > full + settings.maximumLoss()) {
       return new Verdict(
           false,
@@ -158,13 +217,13 @@ final class Gate {
               ofCandidate, ofCandidate - full, full, settings.maximumLoss()),
           figures);
     }
-    if (active.isEmpty()) {
+    if (active.fullModel()) {
       return new Verdict(
           true,
           format("%.3f bits per byte against the full model's %.3f", ofCandidate, full),
           figures);
     }
-    double ofActive = weighted(MoeModel.load(checkpoint, active.get()), scored, weights);
+    double ofActive = weighted(scores(active), weights);
     figures.put("active", ofActive);
     boolean gains = ofCandidate <= ofActive - minimumGain;
     return new Verdict(
@@ -174,36 +233,103 @@ final class Gate {
             ofCandidate,
             gains ? "against" : "do not gain enough on",
             ofActive,
-            gains ? "" : " (gate.minimumGain)",
+            gains ? "" : format(" (%.3f wanted)", minimumGain),
             full),
         figures);
   }
 
-  private List<Reference> references() throws IOException {
+  private References references() throws IOException {
     if (references == null) {
       MoeModel full = MoeModel.load(checkpoint);
       List<Reference> scored = new ArrayList<>();
+      MessageDigest digest = sha256();
       for (Path file : settings.texts()) {
         byte[] text = tail(file, settings.bytesPerText());
+        String name = file.getFileName().toString();
         SelectionCounts counts = new SelectionCounts(checkpoint.blocks());
         Score score = Evaluation.score(full, text, counts, done -> {});
-        scored.add(
-            new Reference(
-                file.getFileName().toString(), text, score.bitsPerByte(), counts.frequencies()));
+        scored.add(new Reference(name, text, score.bitsPerByte(), counts.frequencies()));
+        digest.update(name.getBytes(StandardCharsets.UTF_8));
+        digest.update(sha256().digest(text));
       }
-      references = List.copyOf(scored);
+      references =
+          new References(
+              List.copyOf(scored), "sha256:" + HexFormat.of().formatHex(digest.digest()));
     }
     return references;
   }
 
-  private static double weighted(MoeModel model, List<Reference> texts, double[] weights) {
+  private static MessageDigest sha256() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java platform has SHA-256", e);
+    }
+  }
+
+  /** How much of some traffic each text explains. */
+  private double[] weights(Shape traffic) throws IOException {
+    return significant(
+        TextWeights.estimate(
+            checkpoint.blocks().stream()
+                .map(block -> traffic.frequency().get(block.name()))
+                .toList(),
+            references().texts().stream().map(Reference::frequency).toList()));
+  }
+
+  /** Bits per byte on each text. */
+  private double[] score(TensorSource experts) throws IOException {
+    MoeModel model = MoeModel.load(checkpoint, experts);
+    return references().texts().stream()
+        .mapToDouble(
+            text ->
+                Evaluation.score(model, text.text(), ForwardObserver.NONE, done -> {})
+                    .bitsPerByte())
+        .toArray();
+  }
+
+  /** The scores of a snapshot; it runs only if it was never scored on these texts. */
+  private double[] scores(Manifest snapshot) throws IOException {
+    Optional<double[]> known = known(snapshot);
+    if (known.isPresent()) {
+      return known.get();
+    }
+    double[] scores = score(tensors.apply(snapshot));
+    scoredHere.put(snapshot.id(), scores);
+    return scores;
+  }
+
+  /** The scores that a snapshot had when it was judged. */
+  private Optional<double[]> known(Manifest snapshot) throws IOException {
+    References known = references();
+    if (snapshot.fullModel()) {
+      return Optional.of(fullScores(known));
+    }
+    if (snapshot.gate().path(TEXTS).asText().equals(known.digest())) {
+      return Optional.of(
+          known.texts().stream()
+              .mapToDouble(text -> snapshot.gate().path(SCORES).path(text.name()).asDouble())
+              .toArray());
+    }
+    return Optional.ofNullable(scoredHere.get(snapshot.id()));
+  }
+
+  private static double[] fullScores(References known) {
+    return known.texts().stream().mapToDouble(Reference::full).toArray();
+  }
+
+  private static Map<String, Double> byText(References known, double[] values) {
+    Map<String, Double> byText = new LinkedHashMap<>();
+    for (int text = 0; text < values.length; text++) {
+      byText.put(known.texts().get(text).name(), values[text]);
+    }
+    return byText;
+  }
+
+  private static double weighted(double[] scores, double[] weights) {
     double sum = 0;
     for (int text = 0; text < weights.length; text++) {
-      if (weights[text] > 0) {
-        Score score =
-            Evaluation.score(model, texts.get(text).text(), ForwardObserver.NONE, done -> {});
-        sum += weights[text] * score.bitsPerByte();
-      }
+      sum += weights[text] * scores[text];
     }
     return sum;
   }

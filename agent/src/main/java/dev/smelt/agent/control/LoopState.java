@@ -100,10 +100,6 @@ public sealed interface LoopState {
     Gating gate(Instant now) {
       return new Gating(now, trigger, reason);
     }
-
-    Observing abandon(Instant now) {
-      return new Observing(now);
-    }
   }
 
   /** Scoring the candidate, new or recalled, on held-out text. */
@@ -118,11 +114,7 @@ public sealed interface LoopState {
   }
 
   /** Writing the candidate to the store. */
-  record Publishing(Instant since, Trigger trigger, String reason) implements LoopState {
-    Observing abandon(Instant now) {
-      return new Observing(now);
-    }
-  }
+  record Publishing(Instant since, Trigger trigger, String reason) implements LoopState {}
 
   /**
    * Making the engine serve another snapshot.

@@ -109,12 +109,14 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
             fence,
             clock);
     this.moments = new MomentsSupply(live, settings.compression(), traffic.halfLife(), clock);
+    Gate gate = new Gate(checkpoint, settings.gate(), store::tensors);
     this.detector =
         new Detector(
             checkpoint.blocks(),
             traffic,
             moments,
             store,
+            gate,
             settings.policy(),
             record,
             serving,
@@ -126,6 +128,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
             store,
             fenced(alignments, fence),
             moments,
+            gate,
             detector,
             serving,
             record,

@@ -3,11 +3,15 @@ package dev.smelt.agent.control;
 import dev.smelt.agent.config.PolicySettings;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.Locale;
 import java.util.Optional;
 
 /**
  * When a re-merge is worth it. A pure function of the evidence and the settings.
+ *
+ * <p>Each re-merge in a row that found nothing better doubles the wait for the next one that drift
+ * asks for: on traffic that goes round and round, drift alone does not say that merging pays.
  *
  * <p>The order of the checks is the order of their weight: without evidence nothing happens; an
  * earlier snapshot that suits the traffic better needs no re-merge, so that neither the day's cap
@@ -17,6 +21,9 @@ import java.util.Optional;
 final class Policy {
 
   static final Duration DAY = Duration.ofHours(24);
+
+  /** How often the cool-down doubles at most; it is then 64 times as long. */
+  private static final int MOST_DOUBLINGS = 6;
 
   private static final Duration NEXT_LOOK = Duration.ofSeconds(1);
 
@@ -32,7 +39,8 @@ final class Policy {
     if (drifted(evidence, settings) && !evidence.fading() && evidence.earlier().isPresent()) {
       Duration wait = left(evidence.now(), evidence.lastRecall(), settings.coolDown());
       if (wait.isZero()) {
-        return recall(evidence.earlier().get());
+        return new Decision.Recall(
+            evidence.earlier().get().snapshot(), evidence.earlier().get().why());
       }
     }
     if (evidence.remergesToday() >= settings.maximumPerDay()) {
@@ -54,14 +62,6 @@ final class Policy {
       return scheduled(evidence.due().get());
     }
     return byDrift(evidence, settings);
-  }
-
-  private static Decision recall(Evidence.Earlier earlier) {
-    return new Decision.Recall(
-        earlier.snapshot(),
-        format(
-            "traffic is %.3f from what %s was made for, %.3f from the active one's baseline",
-            earlier.distance(), earlier.snapshot(), earlier.activeDistance()));
   }
 
   private static Decision scheduled(Evidence.Due due) {
@@ -87,10 +87,24 @@ final class Policy {
             evidence.breachedWindows(),
             settings.consecutiveWindows());
     if (drifted(evidence, settings)) {
-      return evidence.fading()
-          ? new Decision.CheckAgain(
-              NEXT_LOOK, measured + "; but new traffic fits, what is over is memory that fades")
-          : new Decision.Remerge(evidence.compressed() ? Trigger.DRIFT : Trigger.FIRST, measured);
+      if (evidence.fading()) {
+        return new Decision.CheckAgain(
+            NEXT_LOOK, measured + "; but new traffic fits, what is over is memory that fades");
+      }
+      Duration wait =
+          left(
+              evidence.now(),
+              evidence.lastRemerge(),
+              settings.coolDown().multipliedBy(1L << Math.min(evidence.inVain(), MOST_DOUBLINGS)));
+      return wait.isZero()
+          ? new Decision.Remerge(evidence.compressed() ? Trigger.DRIFT : Trigger.FIRST, measured)
+          : new Decision.CheckAgain(
+              wait,
+              format(
+                  "%s; %d re-merges in a row found nothing better, the next not before %s",
+                  measured,
+                  evidence.inVain(),
+                  evidence.now().plus(wait).truncatedTo(ChronoUnit.MINUTES)));
     }
     if (evidence.breachedWindows() > 0) {
       return new Decision.CheckAgain(NEXT_LOOK, measured);

@@ -77,6 +77,7 @@ final class Remerger {
       SnapshotStore store,
       AlignmentCache alignments,
       MomentsSupply moments,
+      Gate gate,
       Detector detector,
       Serving serving,
       LoopRecord record,
@@ -88,7 +89,7 @@ final class Remerger {
     this.smelters = smelters(settings.compression().strategies(), alignments);
     this.withoutMoments = smelters(List.of(WITHOUT_MOMENTS), alignments);
     this.moments = moments;
-    this.gate = new Gate(checkpoint, settings.gate());
+    this.gate = gate;
     this.detector = detector;
     this.serving = serving;
     this.record = record;
@@ -135,13 +136,8 @@ final class Remerger {
       Gate.Verdict verdict;
       try {
         progress = Optional.of(new Progress("scoring " + snapshot, 0, 1));
-        verdict =
-            gate.judge(
-                store.tensors(earlier),
-                serving.activeTensors(),
-                frequencies(seen.recent()),
-                Optional.empty(),
-                0);
+        requireWhole(earlier);
+        verdict = gate.judgeAgain(earlier, serving.active().orElseThrow(), Shape.of(seen.recent()));
       } finally {
         interruption.forbid();
         progress = Optional.empty();
@@ -166,74 +162,87 @@ final class Remerger {
         detector.sinceShift(seen));
   }
 
+  /** What a snapshot would lose is known without reading it; that it can be read is not. */
+  private void requireWhole(Manifest snapshot) {
+    snapshot
+        .tensors()
+        .forEach(
+            (name, tensor) -> {
+              if (!store.holds(tensor.digest())) {
+                throw new IllegalStateException(
+                    snapshot.id() + ": " + name + " is no longer in the store: " + tensor.digest());
+              }
+            });
+  }
+
   /** Makes candidates for the traffic and lets the best that passes the gate serve. */
   Outcome remerge(LoopState.Planning planning, Basis basis) {
-    Map<String, Profile> profiles = basis.profiles();
     record.save(record.content().withRemerge(clock.instant()));
     record.enter(planning);
-    LoopState abandonedTo = planning.abandon(clock.instant());
-    Manifest candidate;
-    Optional<LiveMoments.Frozen> frozen = Optional.empty();
+    Made made;
     try {
-      frozen = moments.freeze(basis.sinceShift());
-      interruption.allow();
-      try {
-        Manifest before = serving.active().orElseThrow();
-        List<Attempt> attempts = attempts(profiles, frozen.map(all -> all), before);
-        if (attempts.isEmpty()) {
-          interruption.forbid();
-          return nothingChanged(planning, profiles);
-        }
-        LoopState.Compressing compressing = record.enter(planning.compress(clock.instant()));
-        for (Attempt attempt : attempts) {
-          attempt
-              .smelter()
-              .compress(
-                  attempt.planned(),
-                  before,
-                  attempt.publication(),
-                  (block, done, all) ->
-                      progress =
-                          Optional.of(new Progress("merging by " + attempt.name(), done, all)));
-        }
-        LoopState.Gating gating = record.enter(compressing.gate(clock.instant()));
-        Map<Attempt, Gate.Verdict> verdicts =
-            judge(attempts, before, profiles, frozen.map(all -> all));
-        Optional<Attempt> best =
-            attempts.stream()
-                .filter(attempt -> verdicts.get(attempt).passed())
-                .min(
-                    Comparator.comparingDouble((Attempt attempt) -> attempt.smelter().memory())
-                        .thenComparingDouble(attempt -> verdicts.get(attempt).loss()));
-        if (best.isEmpty()) {
-          serving.turnDown(profiles);
-          record.enter(gating.refuse(clock.instant()));
-          return new Outcome.Refused(
-              verdicts.values().stream()
-                  .map(Gate.Verdict::reason)
-                  .collect(Collectors.joining("; ")));
-        }
-        interruption.forbid();
-        LoopState.Publishing publishing = record.enter(gating.publish(clock.instant()));
-        abandonedTo = publishing.abandon(clock.instant());
-        candidate =
-            best.get()
-                .publication()
-                .commit(draft(planning.trigger(), best.get(), verdicts, profiles));
-      } finally {
-        interruption.forbid();
-        progress = Optional.empty();
-        frozen.ifPresent(LiveMoments.Frozen::close);
-      }
+      made = make(planning, basis);
     } catch (IOException | RuntimeException e) {
+      LoopState next = record.state().afterRestart(clock.instant());
       if (interruption.asked()) {
-        return abandoned("re-merge", abandonedTo);
+        return abandoned("re-merge", next);
       }
       record.failed("re-merge failed; what served goes on serving", e);
-      record.enter(abandonedTo);
+      record.enter(next);
       return new Outcome.Refused(String.valueOf(e.getMessage()));
     }
-    return serving.moveTo(candidate.id(), planning.trigger() + ": " + planning.reason());
+    if (made instanceof Made.Candidate candidate) {
+      record.save(record.content().notInVain());
+      return serving.moveTo(
+          candidate.snapshot().id(), planning.trigger() + ": " + planning.reason());
+    }
+    return ((Made.Nothing) made).outcome();
+  }
+
+  /** What came of the part of a re-merge that may be broken off. */
+  private sealed interface Made {
+
+    /** A snapshot that passed the gate. */
+    record Candidate(Manifest snapshot) implements Made {}
+
+    /** Nothing better than what serves; that is on record. */
+    record Nothing(Outcome outcome) implements Made {}
+  }
+
+  /** With the moments as they are now, whatever is posted meanwhile. */
+  private Made make(LoopState.Planning planning, Basis basis) throws IOException {
+    Optional<LiveMoments.Frozen> frozen = moments.freeze(basis.sinceShift());
+    interruption.allow();
+    try {
+      return make(planning, basis.profiles(), frozen.map(all -> all));
+    } finally {
+      interruption.forbid();
+      progress = Optional.empty();
+      frozen.ifPresent(LiveMoments.Frozen::close);
+    }
+  }
+
+  private Made make(
+      LoopState.Planning planning,
+      Map<String, Profile> profiles,
+      Optional<Function<MoeBlock, BlockMoments>> known)
+      throws IOException {
+    Manifest before = serving.active().orElseThrow();
+    List<Attempt> attempts = attempts(profiles, known, before);
+    if (attempts.isEmpty()) {
+      interruption.forbid();
+      return new Made.Nothing(nothingChanged(planning, profiles));
+    }
+    LoopState.Gating gating = compress(planning, attempts, before);
+    Map<Attempt, Gate.Verdict> verdicts = judge(attempts, before, profiles, known);
+    Optional<Attempt> best = best(verdicts);
+    interruption.forbid();
+    if (best.isEmpty()) {
+      return new Made.Nothing(nonePassed(gating, verdicts, profiles));
+    }
+    record.enter(gating.publish(clock.instant()));
+    return new Made.Candidate(
+        best.get().publication().commit(draft(planning.trigger(), best.get(), verdicts, profiles)));
   }
 
   /** A candidate in the making. */
@@ -292,6 +301,22 @@ final class Remerger {
     record.write(Kind.DECISION, smelter.name() + " is not tried: " + why, Map.of());
   }
 
+  private LoopState.Gating compress(
+      LoopState.Planning planning, List<Attempt> attempts, Manifest before) throws IOException {
+    LoopState.Compressing compressing = record.enter(planning.compress(clock.instant()));
+    for (Attempt attempt : attempts) {
+      attempt
+          .smelter()
+          .compress(
+              attempt.planned(),
+              before,
+              attempt.publication(),
+              (block, done, all) ->
+                  progress = Optional.of(new Progress("merging by " + attempt.name(), done, all)));
+    }
+    return record.enter(compressing.gate(clock.instant()));
+  }
+
   private Map<Attempt, Gate.Verdict> judge(
       List<Attempt> attempts,
       Manifest before,
@@ -305,8 +330,8 @@ final class Remerger {
       Gate.Verdict verdict =
           gate.judge(
               attempt.publication().tensors(),
-              serving.activeTensors(),
-              frequencies(profiles),
+              before,
+              Shape.of(profiles),
               known,
               leastGain(attempt, before));
       verdicts.put(attempt, verdict);
@@ -323,6 +348,23 @@ final class Remerger {
           verdict.figures());
     }
     return verdicts;
+  }
+
+  /** The smallest of those that passed, and of these the one that loses least. */
+  private static Optional<Attempt> best(Map<Attempt, Gate.Verdict> verdicts) {
+    return verdicts.keySet().stream()
+        .filter(attempt -> verdicts.get(attempt).passed())
+        .min(
+            Comparator.comparingDouble((Attempt attempt) -> attempt.smelter().memory())
+                .thenComparingDouble(attempt -> verdicts.get(attempt).loss()));
+  }
+
+  private Outcome nonePassed(
+      LoopState.Gating gating, Map<Attempt, Gate.Verdict> verdicts, Map<String, Profile> profiles) {
+    serving.turnDown(profiles);
+    record.enter(gating.refuse(clock.instant()));
+    return new Outcome.Refused(
+        verdicts.values().stream().map(Gate.Verdict::reason).collect(Collectors.joining("; ")));
   }
 
   /** What saves memory may lose, up to the gate's maximum against the full model. */
@@ -381,11 +423,5 @@ final class Remerger {
         best.smelter().toJson(best.reuse().plan()),
         figures,
         Baselines.toJson(profiles));
-  }
-
-  private List<double[]> frequencies(Map<String, Profile> profiles) {
-    return checkpoint.blocks().stream()
-        .map(block -> profiles.get(block.name()).frequency())
-        .toList();
   }
 }

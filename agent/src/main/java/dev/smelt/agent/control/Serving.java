@@ -7,7 +7,6 @@ import dev.smelt.agent.control.Journal.Kind;
 import dev.smelt.agent.control.ModelControl.Outcome;
 import dev.smelt.agent.control.StateFile.OwnActivation;
 import dev.smelt.agent.control.StateFile.TurnedDown;
-import dev.smelt.store.checkpoint.TensorSource;
 import dev.smelt.store.snapshot.Manifest;
 import dev.smelt.store.snapshot.ManifestDraft;
 import dev.smelt.store.snapshot.Publication;
@@ -103,11 +102,6 @@ final class Serving {
 
   static boolean compressed(Manifest manifest) {
     return !manifest.fullModel();
-  }
-
-  /** The experts that should serve; empty while it is the full model. */
-  Optional<TensorSource> activeTensors() {
-    return active.filter(Serving::compressed).map(store::tensors);
   }
 
   /** How many compressed snapshots the engine has taken since the start. */
@@ -254,7 +248,7 @@ final class Serving {
     record.save(
         record
             .content()
-            .with(new TurnedDown(serving.id(), clock.instant(), Baselines.toJson(profiles))));
+            .inVain(new TurnedDown(serving.id(), clock.instant(), Baselines.toJson(profiles))));
     measureFromNow(serving);
   }
 

@@ -30,6 +30,7 @@ final class StateFile {
    *
    * @param state where the loop stands
    * @param remerges when re-merges started, oldest first
+   * @param inVain how many of the newest re-merges in a row found nothing better than what served
    * @param recalled when the newest recall started
    * @param turnedDown the traffic that no better candidate was found for, while what served then
    *     still serves
@@ -42,6 +43,7 @@ final class StateFile {
   record Content(
       LoopState state,
       List<Instant> remerges,
+      int inVain,
       @Nullable Instant recalled,
       @Nullable TurnedDown turnedDown,
       @Nullable OwnActivation own,
@@ -54,12 +56,13 @@ final class StateFile {
     }
 
     static Content first(LoopState state) {
-      return new Content(state, List.of(), null, null, null, List.of(), null, null);
+      return new Content(state, List.of(), 0, null, null, null, List.of(), null, null);
     }
 
     Content with(LoopState next) {
       LoopState nextHeld = switchesOver(next) ? (heldByAPerson(state) ? state : held) : null;
-      return new Content(next, remerges, recalled, turnedDown, own, withdrawn, scheduled, nextHeld);
+      return new Content(
+          next, remerges, inVain, recalled, turnedDown, own, withdrawn, scheduled, nextHeld);
     }
 
     private static boolean switchesOver(LoopState state) {
@@ -74,7 +77,7 @@ final class StateFile {
     Content holding(LoopState.RolledBack chosen) {
       LoopState nextHeld = heldState().isPresent() ? held : chosen;
       return new Content(
-          state, remerges, recalled, turnedDown, own, withdrawn, scheduled, nextHeld);
+          state, remerges, inVain, recalled, turnedDown, own, withdrawn, scheduled, nextHeld);
     }
 
     /** The engine does not take a snapshot: whoever chose it, it is not held to. */
@@ -82,7 +85,15 @@ final class StateFile {
       boolean chosen =
           held instanceof LoopState.RolledBack rolledBack && rolledBack.to().equals(snapshot);
       return new Content(
-          state, remerges, recalled, turnedDown, own, withdrawn, scheduled, chosen ? null : held);
+          state,
+          remerges,
+          inVain,
+          recalled,
+          turnedDown,
+          own,
+          withdrawn,
+          scheduled,
+          chosen ? null : held);
     }
 
     Optional<LoopState> heldState() {
@@ -95,20 +106,18 @@ final class StateFile {
     }
 
     Content withRecall(Instant started) {
-      return new Content(state, remerges, started, turnedDown, own, withdrawn, scheduled, held);
-    }
-
-    Content with(TurnedDown traffic) {
-      return new Content(state, remerges, recalled, traffic, own, withdrawn, scheduled, held);
+      return new Content(
+          state, remerges, inVain, started, turnedDown, own, withdrawn, scheduled, held);
     }
 
     Content with(OwnActivation activation) {
       return new Content(
-          state, remerges, recalled, turnedDown, activation, withdrawn, scheduled, held);
+          state, remerges, inVain, recalled, turnedDown, activation, withdrawn, scheduled, held);
     }
 
     Content withoutOwn() {
-      return new Content(state, remerges, recalled, turnedDown, null, withdrawn, scheduled, held);
+      return new Content(
+          state, remerges, inVain, recalled, turnedDown, null, withdrawn, scheduled, held);
     }
 
     /** Gives up the own activation: its snapshot is not to be tried again for this traffic. */
@@ -117,7 +126,7 @@ final class StateFile {
       all.remove(snapshot);
       all.add(snapshot);
       List<String> newest = all.subList(Math.max(0, all.size() - MOST_WITHDRAWN), all.size());
-      return new Content(state, remerges, recalled, traffic, null, newest, scheduled, held);
+      return new Content(state, remerges, inVain, recalled, traffic, null, newest, scheduled, held);
     }
 
     /** Forgets what was true of another snapshot only. */
@@ -125,12 +134,24 @@ final class StateFile {
       return new Content(
           state,
           remerges,
+          inVain,
           recalled,
           turnedDownFor(snapshot).orElse(null),
           ownOf(snapshot).orElse(null),
           withdrawn,
           scheduled,
           held);
+    }
+
+    /** A re-merge found nothing better for some traffic than what serves. */
+    Content inVain(TurnedDown traffic) {
+      return new Content(
+          state, remerges, inVain + 1, recalled, traffic, own, withdrawn, scheduled, held);
+    }
+
+    /** A re-merge found something better. */
+    Content notInVain() {
+      return new Content(state, remerges, 0, recalled, turnedDown, own, withdrawn, scheduled, held);
     }
 
     Optional<OwnActivation> ownOf(String snapshot) {
@@ -146,11 +167,12 @@ final class StateFile {
       List<Instant> kept = new ArrayList<>(remerges);
       kept.removeIf(earlier -> earlier.isBefore(started.minus(Policy.DAY)));
       kept.add(started);
-      return new Content(state, kept, recalled, turnedDown, own, withdrawn, started, held);
+      return new Content(state, kept, inVain, recalled, turnedDown, own, withdrawn, started, held);
     }
 
     Content withScheduleDone(Instant until) {
-      return new Content(state, remerges, recalled, turnedDown, own, withdrawn, until, held);
+      return new Content(
+          state, remerges, inVain, recalled, turnedDown, own, withdrawn, until, held);
     }
 
     Optional<Instant> lastRecall() {

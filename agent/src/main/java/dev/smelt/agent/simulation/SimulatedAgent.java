@@ -32,7 +32,6 @@ import org.jspecify.annotations.Nullable;
 /** An agent that lives through the windows of a simulation in one way. */
 final class SimulatedAgent implements AutoCloseable {
 
-  private static final Duration LONGEST_HALF_LIFE = Duration.ofDays(7);
   private static final Retention KEPT = new Retention(32, Duration.ZERO);
   private static final Reason SPACE = new Reason("simulation", "old snapshots make room");
   private static final Request CLOCK = new Request("simulation", "the interval is over");
@@ -42,18 +41,17 @@ final class SimulatedAgent implements AutoCloseable {
   private final Checkpoint checkpoint;
   private final Path home;
   private final Requests requests;
-  private final Losses losses;
   private final Outages outages;
-  private final Instant counted;
   private final VirtualClock clock;
   private final SnapshotStore store;
   private final SimulatedStream stream;
-  private final SimulatedEngine engine = new SimulatedEngine();
+  private final SimulatedEngine engine;
   private final List<Integer> served = new ArrayList<>();
   private @Nullable ModelLoop loop;
   private LoopState last;
   private Instant due;
   private boolean storeAway;
+  private boolean turnedDown;
   private int remerges;
   private int skipped;
   private int recalls;
@@ -61,7 +59,7 @@ final class SimulatedAgent implements AutoCloseable {
 
   /**
    * @param begin of the simulation
-   * @param counted from when on things are counted
+   * @param leadInOver when a way that merges once does so
    */
   SimulatedAgent(
       Way way,
@@ -73,33 +71,27 @@ final class SimulatedAgent implements AutoCloseable {
       Losses losses,
       Outages outages,
       Instant begin,
-      Instant counted) {
+      Instant leadInOver) {
     this.way = way;
     this.checkpoint = checkpoint;
     this.home = home;
     this.requests = requests;
-    this.losses = losses;
     this.outages = outages;
-    this.counted = counted;
-    this.due = counted;
+    this.due = way.once() ? leadInOver : begin;
     this.clock = new VirtualClock(begin);
     this.store = SnapshotStore.open(home.resolve("store"), clock);
+    this.engine = new SimulatedEngine(snapshot -> losses.number(snapshot, store::tensors));
     this.stream =
         new SimulatedStream(
             settings.name(),
             checkpoint.blocks(),
-            way.every().map(every -> atMost(every, halfLife)).orElse(halfLife),
+            way.memory().orElse(halfLife),
             way.every().isPresent() ? Optional.empty() : Optional.of(DriftSettings.DEFAULT));
-    this.settings = way.every().isPresent() ? observing(settings) : settings;
+    this.settings = way.every().isPresent() ? observing(settings, way) : settings;
     this.last = new LoopState.Observing(begin);
   }
 
-  private static Duration atMost(Duration every, Duration least) {
-    Duration longer = every.compareTo(least) > 0 ? every : least;
-    return longer.compareTo(LONGEST_HALF_LIFE) < 0 ? longer : LONGEST_HALF_LIFE;
-  }
-
-  private static ModelSettings observing(ModelSettings auto) {
+  private static ModelSettings observing(ModelSettings auto, Way way) {
     PolicySettings policy = auto.policy();
     return new ModelSettings(
         auto.name(),
@@ -115,7 +107,7 @@ final class SimulatedAgent implements AutoCloseable {
             policy.maximumPerDay(),
             policy.rememberedSnapshots(),
             policy.schedule()),
-        auto.gate(),
+        way.judged() ? auto.gate() : null,
         auto.canary());
   }
 
@@ -138,7 +130,7 @@ final class SimulatedAgent implements AutoCloseable {
         remergeByTheClock(loop);
       }
     }
-    served.add(engine.serving().map(snapshot -> losses.number(way.name(), snapshot)).orElse(-1));
+    served.add(engine.serving().orElse(Losses.NOTHING));
   }
 
   private void apply(Instant now) throws IOException {
@@ -194,8 +186,10 @@ final class SimulatedAgent implements AutoCloseable {
   }
 
   private void remergeByTheClock(ModelLoop running) {
+    turnedDown = false;
     Outcome outcome = running.remerge(CLOCK).toCompletableFuture().join();
-    if (outcome instanceof Outcome.Done && !storeAway) {
+    boolean judged = outcome instanceof Outcome.Done || turnedDown;
+    if (judged && !storeAway) {
       due = due.plus(way.every().orElseThrow());
     }
   }
@@ -206,22 +200,19 @@ final class SimulatedAgent implements AutoCloseable {
     if (now.equals(last)) {
       return;
     }
-    if (!clock.instant().isBefore(counted)) {
-      if (now instanceof LoopState.Compressing) {
-        remerges++;
-      } else if (now instanceof LoopState.Observing && last instanceof LoopState.Planning) {
-        skipped++;
-      } else if (now instanceof LoopState.Gating gating && gating.trigger() == Trigger.RECALL) {
-        recalls++;
-      }
+    if (now instanceof LoopState.Compressing) {
+      remerges++;
+    } else if (now instanceof LoopState.Observing && last instanceof LoopState.Planning) {
+      skipped++;
+    } else if (now instanceof LoopState.Gating gating && gating.trigger() == Trigger.RECALL) {
+      recalls++;
     }
     last = now;
   }
 
   private void told(Journal.Entry entry) {
-    if (entry.kind() == Journal.Kind.CANARY
-        && entry.message().startsWith("worse")
-        && !clock.instant().isBefore(counted)) {
+    turnedDown |= entry.kind() == Journal.Kind.GATE && entry.message().startsWith("refused");
+    if (entry.kind() == Journal.Kind.CANARY && entry.message().startsWith("worse")) {
       rollbacks++;
     }
   }

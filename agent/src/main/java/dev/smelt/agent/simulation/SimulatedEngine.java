@@ -4,16 +4,26 @@ import dev.smelt.agent.control.Activator;
 import dev.smelt.agent.control.ServingFigures;
 import dev.smelt.store.snapshot.Manifest;
 import java.time.Duration;
-import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.function.ToIntFunction;
 
 /** Serves what it is told to unless it is away. */
 final class SimulatedEngine implements Activator {
 
   private static final Duration A_REQUEST = Duration.ofMillis(200);
 
-  private Optional<Manifest> serving = Optional.empty();
+  private final ToIntFunction<Manifest> load;
+  private OptionalInt serving = OptionalInt.empty();
   private ServingFigures figures = ServingFigures.NONE;
   private boolean away;
+
+  /**
+   * @param load takes a snapshot's experts from the store, and gives the number that {@link Losses}
+   *     knows it by
+   */
+  SimulatedEngine(ToIntFunction<Manifest> load) {
+    this.load = load;
+  }
 
   void away(boolean now) {
     away = now;
@@ -33,7 +43,7 @@ final class SimulatedEngine implements Activator {
     if (away) {
       return new Result.Unknown("the engine does not answer");
     }
-    serving = Optional.of(snapshot);
+    serving = OptionalInt.of(load.applyAsInt(snapshot));
     return new Result.Served();
   }
 
@@ -41,8 +51,8 @@ final class SimulatedEngine implements Activator {
     return figures;
   }
 
-  /** What it serves; empty before the first activation. */
-  Optional<Manifest> serving() {
+  /** The number of what it serves; empty before the first activation. */
+  OptionalInt serving() {
     return serving;
   }
 }

@@ -4,14 +4,11 @@ import dev.smelt.agent.config.CanarySettings;
 import dev.smelt.agent.config.CompressionSettings;
 import dev.smelt.agent.config.EngineSettings;
 import dev.smelt.agent.config.EngineSettings.Dialect;
+import dev.smelt.agent.config.GateSettings;
 import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.agent.config.PolicySettings;
 import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.inference.MoeModel;
-import dev.smelt.agent.plan.Budget;
-import dev.smelt.agent.plan.PlanOptions;
-import dev.smelt.agent.plan.Similarity;
-import dev.smelt.agent.plan.Strategy;
 import dev.smelt.store.checkpoint.Checkpoint;
 import java.io.IOException;
 import java.net.URI;
@@ -44,9 +41,10 @@ public final class Simulation implements AutoCloseable {
   private static final Duration HALF_LIFE = Duration.ofHours(2);
   private static final double BUSIEST = 60;
   private static final int REQUESTS_A_KIND = 64;
-  private static final PlanOptions PLANS =
-      new PlanOptions(Strategy.FREQUENCY_PRUNE, Similarity.CO_ACTIVATION, Budget.EXACT, 6);
-  private static final int MEASURED_BYTES = 2_048;
+  private static final String STRATEGY = "m-smoe";
+  private static final double GROUPS = 8;
+  private static final double MOST_LOST = 1.5;
+  private static final int SCORED_BYTES = 2_048;
 
   /**
    * What is simulated.
@@ -56,10 +54,9 @@ public final class Simulation implements AutoCloseable {
    * @param length after the lead-in of a week
    * @param seed of everything
    * @param stationary whether only the amount of the traffic changes, and nothing is away
-   * @param measured how many snapshots are measured to know what others lose
    */
   public record Setup(
-      Path checkpoint, Path texts, Duration length, long seed, boolean stationary, int measured) {}
+      Path checkpoint, Path texts, Duration length, long seed, boolean stationary) {}
 
   /**
    * One window.
@@ -87,25 +84,17 @@ public final class Simulation implements AutoCloseable {
   public Simulation(Setup setup, Path folder) throws IOException {
     this.setup = setup;
     this.folder = folder;
-    Texts texts = Texts.read(setup.texts(), MEASURED_BYTES);
+    Texts texts = Texts.read(setup.texts(), SCORED_BYTES);
     this.checkpoint = Checkpoint.open(setup.checkpoint());
     MoeModel model = MoeModel.load(checkpoint);
     this.requests = Requests.route(model, checkpoint.blocks(), texts.requested(), REQUESTS_A_KIND);
-    this.losses =
-        Losses.fit(
-            checkpoint,
-            model,
-            requests,
-            texts.measured(),
-            PLANS,
-            setup.measured(),
-            setup.seed() + 3);
+    this.losses = new Losses(checkpoint, model, texts.measured());
     this.windows = windows(setup, texts.kinds().size());
     this.outages =
         setup.stationary()
             ? Outages.none()
             : Outages.of(setup.seed() + 1, BEGIN.plus(LEAD_IN), setup.length());
-    this.settings = settings(setup.checkpoint());
+    this.settings = settings(setup.checkpoint(), judged(texts));
   }
 
   private static List<Window> windows(Setup setup, int kinds) {
@@ -123,25 +112,36 @@ public final class Simulation implements AutoCloseable {
     return windows;
   }
 
-  private static ModelSettings settings(Path checkpoint) {
+  /** Where the gate finds the texts that it judges on. */
+  private List<Path> judged(Texts texts) throws IOException {
+    Path gate = Files.createDirectories(folder.resolve("gate"));
+    List<Path> files = new ArrayList<>();
+    for (int kind = 0; kind < texts.kinds().size(); kind++) {
+      files.add(
+          Files.write(gate.resolve(texts.kinds().get(kind) + ".txt"), texts.judged().get(kind)));
+    }
+    return files;
+  }
+
+  private static ModelSettings settings(Path checkpoint, List<Path> judged) {
     return new ModelSettings(
         MODEL,
         checkpoint,
         new EngineSettings(List.of(URI.create("http://simulated")), Dialect.SGLANG, null, null),
         null,
-        new CompressionSettings(
-            PLANS.strategy().toString(), null, PLANS.averageGroups(), null, null, null, null, null),
+        new CompressionSettings(STRATEGY, null, GROUPS, null, null, null, null, null),
         new PolicySettings(Mode.AUTO, null, HALF_LIFE.multipliedBy(2), null, null, null, null),
-        null,
+        new GateSettings(judged, SCORED_BYTES, MOST_LOST, null, null),
         new CanarySettings(null, null, null, null, null, null));
   }
 
   /**
    * Lets the loop live through the time, then each other way, and re-merging at the fixed interval
-   * that makes as many re-merges as the loop did.
+   * that makes as many re-merges as the loop did, with and without its gate and its profile.
    *
    * @param done told each way and the seconds that it took
-   * @return the loop's figures first, those of the interval with as many re-merges last
+   * @return the loop's figures first, those of the interval with as many re-merges and the gate
+   *     last
    */
   public List<Figures> compare(List<Way> others, ObjLongConsumer<String> done) throws IOException {
     List<Run> runs = new ArrayList<>();
@@ -151,7 +151,10 @@ public final class Simulation implements AutoCloseable {
     }
     int remerges = runs.get(0).remerges();
     if (!others.isEmpty() && remerges > 0) {
-      runs.add(timed(Way.each(setup.length().dividedBy(remerges)), done));
+      Way asMany = Way.each(LEAD_IN.plus(setup.length()).dividedBy(remerges));
+      for (Way way : List.of(asMany, asMany.recent(), asMany.recent().gated())) {
+        runs.add(timed(way, done));
+      }
     }
     return figures(runs);
   }
@@ -165,7 +168,8 @@ public final class Simulation implements AutoCloseable {
 
   /** Lives through the time in one way. */
   Run run(Way way) throws IOException {
-    Path home = Files.createDirectories(folder.resolve(way.name().replace(' ', '-')));
+    Path home =
+        Files.createDirectories(folder.resolve(way.name().replace(", ", "-").replace(' ', '-')));
     try (SimulatedAgent agent =
         new SimulatedAgent(
             way,
@@ -196,11 +200,6 @@ public final class Simulation implements AutoCloseable {
         Files.delete(file);
       }
     }
-  }
-
-  /** The share of the variance of measured losses that the loss of a snapshot is known by. */
-  public double explained() {
-    return losses.explained();
   }
 
   /** Weighs runs against each other. */

@@ -63,6 +63,11 @@ public final class InPlaceDriver implements SwapDriver {
         : restored(previous, "loading %s failed: %s".formatted(target.version(), loaded.problem()));
   }
 
+  @Override
+  public boolean servesOther(Serving served) {
+    return protocol.version().filter(version -> !version.equals(served.version())).isPresent();
+  }
+
   private boolean arrived(Serving weights) {
     return protocol.version().equals(Optional.of(weights.version()));
   }

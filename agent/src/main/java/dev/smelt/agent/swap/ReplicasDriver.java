@@ -42,6 +42,11 @@ public final class ReplicasDriver implements SwapDriver {
     return new Served(target.snapshot());
   }
 
+  @Override
+  public boolean servesOther(Serving served) {
+    return replicas.values().stream().anyMatch(replica -> replica.servesOther(served));
+  }
+
   private SwapResult takenBack(
       String failed, SwapResult result, List<String> swapped, Serving target, Serving previous) {
     List<String> problems = takeBack(swapped, target, previous);

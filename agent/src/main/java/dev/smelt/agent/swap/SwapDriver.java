@@ -19,4 +19,14 @@ public interface SwapDriver {
    * @param previous what is served now, to return to
    */
   SwapResult swap(Serving target, Serving previous);
+
+  /**
+   * Whether the engine says that it serves something else, as after a restart of its own. An engine
+   * that does not answer, or has no name for what it serves, says nothing.
+   *
+   * @param served what it is thought to serve
+   */
+  default boolean servesOther(Serving served) {
+    return false;
+  }
 }

@@ -71,6 +71,7 @@ class ConfigFileTest {
     assertThat(model.gate().bytesPerText()).isEqualTo(16_384);
     assertThat(model.gate().maximumLoss()).isEqualTo(0.5);
     assertThat(model.gate().minimumGain()).isEqualTo(0.0);
+    assertThat(model.gate().recallGain()).isEqualTo(0.01);
     assertThat(model.canary().window()).isEqualTo(Duration.ofMinutes(2));
     assertThat(model.canary().minimumRequests()).isEqualTo(20);
     assertThat(model.canary().errorRate()).isEqualTo(0.01);

@@ -3,6 +3,7 @@ package dev.smelt.agent.control;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
+import dev.smelt.agent.SetClock;
 import dev.smelt.agent.config.CanarySettings;
 import dev.smelt.agent.config.CompressionSettings;
 import dev.smelt.agent.config.EngineSettings;
@@ -13,6 +14,7 @@ import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.inference.TinyCheckpoint;
 import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.snapshot.Manifest;
 import dev.smelt.store.snapshot.SnapshotStore;
 import java.io.IOException;
 import java.net.URI;
@@ -42,6 +44,7 @@ class LoopCanaryTest {
   private final SetClock clock = new SetClock(Instant.parse("2026-01-01T12:00:00Z"));
   private final ScriptedTraffic traffic = new ScriptedTraffic(MODEL);
   private final List<String> swaps = new ArrayList<>();
+  private boolean startedAnew;
   private ServingFigures serving = figures(1_000, 0, 2_000, -0.5);
   private Checkpoint checkpoint;
   private SnapshotStore store;
@@ -51,14 +54,7 @@ class LoopCanaryTest {
   void open() throws IOException {
     checkpoint = Checkpoint.open(new TinyCheckpoint(1).write(folder.resolve(MODEL)));
     store = SnapshotStore.open(folder.resolve("store"), clock);
-    loop =
-        loop(
-            MODEL,
-            traffic,
-            snapshot -> {
-              swaps.add(snapshot.id());
-              return new Activator.Result.Served();
-            });
+    loop = loop(MODEL, traffic, new Engine());
     loop.step();
     serving = figures(2_000, 0, 4_000, -0.5);
   }
@@ -116,6 +112,37 @@ class LoopCanaryTest {
 
     assertThat(loop.state()).isInstanceOf(LoopState.Observing.class);
     assertThat(store.snapshots(MODEL)).hasSize(2);
+  }
+
+  @Test
+  void shouldSwapAgainWhenTheEngineWasStartedAnew() {
+    watch();
+    startedAnew = true;
+
+    loop.step();
+
+    assertThat(swaps).hasSize(3);
+    assertThat(swaps.get(2)).isEqualTo(swaps.get(1));
+    assertThat(loop.state()).isInstanceOf(LoopState.Canary.class);
+    loop.step();
+    assertThat(swaps).hasSize(3);
+  }
+
+  /** Takes every snapshot. */
+  private final class Engine implements Activator {
+
+    @Override
+    public Result activate(Manifest snapshot) {
+      swaps.add(snapshot.id());
+      return new Result.Served();
+    }
+
+    @Override
+    public boolean disturbed() {
+      boolean now = startedAnew;
+      startedAnew = false;
+      return now;
+    }
   }
 
   @Test

@@ -2,6 +2,7 @@ package dev.smelt.agent.control;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.smelt.agent.SetClock;
 import dev.smelt.agent.config.CanarySettings;
 import dev.smelt.agent.config.CompressionSettings;
 import dev.smelt.agent.config.EngineSettings;

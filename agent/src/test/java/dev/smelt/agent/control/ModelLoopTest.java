@@ -334,7 +334,7 @@ class ModelLoopTest {
   @Test
   void shouldNotActivateWhatTheGateRefuses() throws IOException {
     Path text = Files.writeString(folder.resolve("text.txt"), "some held-out text ".repeat(40));
-    start(Mode.OBSERVE, new GateSettings(List.of(text), 512, 0.0, 100.0));
+    start(Mode.OBSERVE, new GateSettings(List.of(text), 512, 0.0, 100.0, null));
     traffic.show(1);
     await().until(() -> loop.status().served().isPresent());
     join(loop.remerge(PERSON));
@@ -352,7 +352,7 @@ class ModelLoopTest {
   @Test
   void shouldAbandonTheWorkInHandForARequestAndGoOn() throws IOException {
     Path text = Files.writeString(folder.resolve("text.txt"), "some held-out text ".repeat(20_000));
-    start(Mode.AUTO, new GateSettings(List.of(text), 1 << 18, 100.0, -100.0));
+    start(Mode.AUTO, new GateSettings(List.of(text), 1 << 18, 100.0, -100.0, null));
     traffic.show(1);
     await().until(() -> loop.state() instanceof LoopState.Gating);
 
@@ -421,8 +421,34 @@ class ModelLoopTest {
   }
 
   @Test
+  void shouldRecallTheSnapshotThatLosesLessByTheScoresInItsManifest() throws IOException {
+    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, -100.0, -100.0));
+    String first = adaptTo(1, "");
+    String second = adaptTo(2, first);
+
+    assertThat(adaptTo(1, second)).isEqualTo(first);
+    assertThat(store.manifest(MODEL, first).gate().path("scores").path("text.txt").asDouble())
+        .isPositive();
+    assertThat(loop.journal(100))
+        .extracting(Journal.Entry::message)
+        .anyMatch(message -> message.startsWith("recalls " + first + ": on traffic like this, "));
+  }
+
+  @Test
+  void shouldNotRecallWhatGainsTooLittleHoweverNearItsTraffic() throws IOException {
+    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, -100.0, 100.0));
+    String first = adaptTo(1, "");
+    String second = adaptTo(2, first);
+
+    assertThat(adaptTo(1, second)).isNotIn(first, second);
+    assertThat(loop.journal(100))
+        .extracting(Journal.Entry::message)
+        .noneMatch(message -> message.startsWith("recalls "));
+  }
+
+  @Test
   void shouldMergeAnewWhenTheEarlierSnapshotCannotBeRead() throws IOException {
-    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, -100.0));
+    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, -100.0, -100.0));
     String first = adaptTo(1, "");
     String second = adaptTo(2, first);
     List<String> serving = digests(second);
@@ -558,7 +584,7 @@ class ModelLoopTest {
   @Test
   void shouldServeTheBestOfSeveralStrategiesAndKeepAllFigures() throws IOException {
     alternatives = List.of("frequency-prune", "reap");
-    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, 0.0));
+    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, 0.0, null));
 
     String first = adaptTo(1, "");
 
@@ -594,7 +620,7 @@ class ModelLoopTest {
   void shouldNarrowTheExpertsWhereSecondMomentsAreThere() throws IOException {
     strategy = "smelt";
     postMoments(100);
-    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, null));
+    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, null, null));
     traffic.show(1);
 
     await().until(() -> !loop.servedSnapshot().isEmpty());
@@ -639,7 +665,7 @@ class ModelLoopTest {
   void shouldServeTheSmallestOfTheCandidatesThatPass() throws IOException {
     memory = List.of(0.8, 0.4);
     alternatives = List.of("frequency-prune");
-    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, null));
+    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 100.0, null, null));
     traffic.show(1);
 
     await().until(() -> !loop.servedSnapshot().isEmpty());
@@ -663,7 +689,7 @@ class ModelLoopTest {
   @Test
   void shouldTakeALargerCandidateWhereTheSmallerLosesTooMuch() throws IOException {
     memory = List.of(0.4, 1.0);
-    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 0.001, null));
+    start(Mode.AUTO, new GateSettings(List.of(text()), 512, 0.001, null, null));
     traffic.show(1);
 
     await().until(() -> !loop.servedSnapshot().isEmpty());
@@ -728,7 +754,7 @@ class ModelLoopTest {
   }
 
   private GateSettings gateThatPassesOnlyTheFirst() throws IOException {
-    return new GateSettings(List.of(text()), 512, 100.0, 100.0);
+    return new GateSettings(List.of(text()), 512, 100.0, 100.0, null);
   }
 
   private long refusals() {
@@ -738,7 +764,7 @@ class ModelLoopTest {
   }
 
   private void start(Mode mode) {
-    start(mode, new GateSettings(null, null, null, null));
+    start(mode, new GateSettings(null, null, null, null, null));
   }
 
   private void start(Mode mode, GateSettings gate) {

@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 class PolicyTest {
 
   private static final Instant NOW = Instant.parse("2026-01-01T12:00:00Z");
-  private static final Evidence.Earlier EARLIER = new Evidence.Earlier("s-1", 0.05, 0.3);
+  private static final Evidence.Earlier EARLIER = new Evidence.Earlier("s-1", "s-1 loses less");
   private static final PolicySettings SETTINGS =
       new PolicySettings(null, 3, Duration.ofMinutes(10), 1_000L, 5, null, null);
 
@@ -105,12 +105,7 @@ class PolicyTest {
         Policy.decide(
             with(drifted(), false, false, Optional.of(EARLIER), Optional.empty()), SETTINGS);
 
-    assertThat(decision)
-        .isEqualTo(
-            new Decision.Recall(
-                "s-1",
-                "traffic is 0.050 from what s-1 was made for, 0.300 from the active one's"
-                    + " baseline"));
+    assertThat(decision).isEqualTo(new Decision.Recall("s-1", "s-1 loses less"));
   }
 
   @Test
@@ -169,6 +164,51 @@ class PolicyTest {
         .isInstanceOf(Decision.Remerge.class);
   }
 
+  @Test
+  void shouldWaitTwiceAsLongAfterEachRemergeThatFoundNothingBetter() {
+    Evidence tenMinutesLater = evidence(2_000, true, 0.3, 3, NOW.minusSeconds(600), 1);
+
+    assertThat(Policy.decide(afterInVain(tenMinutesLater, 0), SETTINGS))
+        .isInstanceOf(Decision.Remerge.class);
+    assertThat(Policy.decide(afterInVain(tenMinutesLater, 2), SETTINGS))
+        .isEqualTo(
+            new Decision.CheckAgain(
+                Duration.ofMinutes(30),
+                "drift 0.300 over 0.120; evidence 3 of 3 windows; 2 re-merges in a row found"
+                    + " nothing better, the next not before 2026-01-01T12:30:00Z"));
+    assertThat(Policy.decide(afterInVain(tenMinutesLater, 1_000), SETTINGS))
+        .isInstanceOfSatisfying(
+            Decision.CheckAgain.class,
+            wait -> assertThat(wait.after()).isEqualTo(Duration.ofMinutes(10 * 64 - 10)));
+  }
+
+  @Test
+  void shouldMergeOnScheduleHoweverManyRemergesFoundNothingBetter() {
+    Evidence dayLater = evidence(2_000, true, 0.0, 0, NOW.minusSeconds(86_400), 1);
+
+    assertThat(Policy.decide(due(afterInVain(dayLater, 1_000), 0), SETTINGS))
+        .isInstanceOfSatisfying(
+            Decision.Remerge.class,
+            remerge -> assertThat(remerge.trigger()).isEqualTo(Trigger.SCHEDULE));
+  }
+
+  private static Evidence afterInVain(Evidence evidence, int inVain) {
+    return new Evidence(
+        evidence.now(),
+        evidence.profileTokens(),
+        evidence.compressed(),
+        evidence.turnedDown(),
+        evidence.drift(),
+        evidence.breachedWindows(),
+        evidence.fading(),
+        evidence.earlier(),
+        evidence.lastRemerge(),
+        evidence.lastRecall(),
+        evidence.remergesToday(),
+        inVain,
+        evidence.due());
+  }
+
   private static Evidence due(Evidence evidence, int missed) {
     return new Evidence(
         evidence.now(),
@@ -182,6 +222,7 @@ class PolicyTest {
         evidence.lastRemerge(),
         evidence.lastRecall(),
         evidence.remergesToday(),
+        evidence.inVain(),
         Optional.of(
             new Evidence.Due(
                 NOW.minus(Duration.ofHours(9)).atZone(java.time.ZoneOffset.UTC), missed)));
@@ -209,6 +250,7 @@ class PolicyTest {
         evidence.lastRemerge(),
         lastRecall,
         evidence.remergesToday(),
+        evidence.inVain(),
         evidence.due());
   }
 
@@ -226,6 +268,7 @@ class PolicyTest {
         Optional.ofNullable(last),
         Optional.empty(),
         today,
+        0,
         Optional.empty());
   }
 }

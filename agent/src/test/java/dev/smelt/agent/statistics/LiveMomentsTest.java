@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.smelt.agent.SetClock;
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.compute.Matrix;
 import dev.smelt.agent.inference.TinyCheckpoint;
@@ -14,11 +15,8 @@ import dev.smelt.store.checkpoint.MoeBlock;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.time.ZoneId;
-import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -35,28 +33,9 @@ class LiveMomentsTest {
   @TempDir Path folder;
 
   private final Random random = new Random(3);
-  private final SetClock clock = new SetClock();
+  private final SetClock clock = new SetClock(Instant.parse("2026-01-01T00:00:00Z"));
   private List<MoeBlock> blocks;
   private LiveMoments live;
-
-  private static final class SetClock extends Clock {
-    private Instant now = Instant.parse("2026-01-01T00:00:00Z");
-
-    @Override
-    public Instant instant() {
-      return now;
-    }
-
-    @Override
-    public ZoneId getZone() {
-      return ZoneOffset.UTC;
-    }
-
-    @Override
-    public Clock withZone(ZoneId zone) {
-      return this;
-    }
-  }
 
   @BeforeEach
   void open() throws IOException {
@@ -98,7 +77,7 @@ class LiveMomentsTest {
     live.add(file(old));
     live.add(file(moments(1, 10)));
 
-    clock.now = clock.now.plus(HALF_LIFE);
+    clock.pass(HALF_LIFE);
 
     assertThat(live.tokens(Span.ALL)).isCloseTo(15, within(1e-9));
     try (Frozen all = live.freeze(Span.ALL)) {
@@ -113,11 +92,11 @@ class LiveMomentsTest {
     BlockMoments after = moments(0, 2);
     live.add(file(before));
     live.add(file(moments(1, 8)));
-    clock.now = clock.now.plusSeconds(1);
+    clock.pass(Duration.ofSeconds(1));
     live.turn();
     assertThat(live.tokens(Span.SINCE_TURN)).isZero();
 
-    clock.now = clock.now.plusSeconds(1);
+    clock.pass(Duration.ofSeconds(1));
     live.add(file(after));
     live.add(file(moments(1, 2)));
 
@@ -136,7 +115,7 @@ class LiveMomentsTest {
     live.add(file(moments(0, 10)));
     live.add(file(moments(1, 10)));
     live.turn();
-    clock.now = clock.now.plusSeconds(1);
+    clock.pass(Duration.ofSeconds(1));
     live.add(file(moments(0, 4)));
     double known = live.tokens(Span.ALL);
 
@@ -177,7 +156,7 @@ class LiveMomentsTest {
   void shouldTakeNoMoreDiskHoweverMuchIsPosted() throws IOException {
     for (int post = 0; post < 4; post++) {
       live.add(file(moments(0, 10)));
-      clock.now = clock.now.plusSeconds(1);
+      clock.pass(Duration.ofSeconds(1));
       live.turn();
     }
     try (Stream<Path> files = Files.list(folder.resolve("live"))) {

@@ -1,21 +1,26 @@
-package dev.smelt.agent.control;
+package dev.smelt.agent;
 
 import java.time.Clock;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneId;
 import java.time.ZoneOffset;
 
 /** Stands still until it is set. */
-final class SetClock extends Clock {
+public final class SetClock extends Clock {
 
   private volatile Instant now;
 
-  SetClock(Instant now) {
+  public SetClock(Instant now) {
     this.now = now;
   }
 
-  void set(String instant) {
+  public void set(String instant) {
     now = Instant.parse(instant);
+  }
+
+  public void pass(Duration time) {
+    now = now.plus(time);
   }
 
   @Override
