@@ -127,6 +127,27 @@ class Model(nn.Module):
         return hidden
 
 
+class Tree(nn.Module):
+    """One router under the path that its architecture gives it."""
+
+    def __init__(self, kind, path, router, **config):
+        super().__init__()
+        self.config = types.SimpleNamespace(model_type=kind, **config)
+        self.embed_tokens = nn.Embedding(16, D)
+        self.called = [router]
+        module, *above = reversed(path.split("."))
+        inside = nn.Module()
+        inside.add_module(module, router)
+        for name in above[:-1]:
+            outside = nn.Module()
+            outside.add_module(name, inside)
+            inside = outside
+        self.add_module(above[-1], inside)
+
+    def forward(self, ids):
+        return self.called[0](self.embed_tokens(ids).reshape(-1, D))
+
+
 class Agent(http.server.BaseHTTPRequestHandler):
     """A stand-in for the agent that keeps what is posted."""
 
@@ -377,6 +398,37 @@ class HookTest(unittest.TestCase):
         _, tensors = self.posted()
         self.assertEqual(15, tensors["encoder.layers.0.mlp.usage.counts"].sum())
         self.assertIn("encoder.layers.0.mlp.usage.output_norms", tensors)
+
+    def test_should_find_the_router_of_each_architecture_under_its_name(self):
+        linear = lambda: nn.Linear(D, E, bias=False)  # noqa: E731
+        choosing = lambda: ChoosingRouter("deepseek")  # noqa: E731
+        layer = "model.layers.3."
+        for kind, path, make, config, block in (
+            ("mixtral", layer + "block_sparse_moe.gate", linear, {"num_experts_per_tok": K}, layer + "block_sparse_moe"),
+            ("phimoe", layer + "block_sparse_moe.gate", linear, {"num_experts_per_tok": K}, layer + "block_sparse_moe"),
+            ("granitemoe", layer + "block_sparse_moe.router.layer", linear, {"num_experts_per_tok": K},
+             layer + "block_sparse_moe"),
+            ("qwen2_moe", layer + "mlp.gate", linear, {"num_experts_per_tok": K, "norm_topk_prob": False}, layer + "mlp"),
+            ("qwen3_moe", layer + "mlp.gate", linear, {"num_experts_per_tok": K, "norm_topk_prob": True}, layer + "mlp"),
+            ("olmoe", layer + "mlp.gate", linear, {"num_experts_per_tok": K, "norm_topk_prob": False}, layer + "mlp"),
+            ("deepseek_v2", layer + "mlp.gate", choosing, {"num_experts_per_tok": K}, layer + "mlp"),
+            ("deepseek_v3", layer + "mlp.gate", choosing, {"num_experts_per_tok": K}, layer + "mlp"),
+            ("gpt_oss", layer + "mlp.router", linear, {"num_experts_per_tok": K}, layer + "mlp"),
+            ("llama4_text", layer + "feed_forward.router", linear, {"num_experts_per_tok": K}, layer + "feed_forward"),
+            ("switch_transformers", "decoder.block.1.layer.2.mlp.router.classifier", linear, {},
+             "decoder.block.1.layer.2.mlp"),
+        ):
+            with self.subTest(kind):
+                self.server.posts.clear()
+                model = Tree(kind, path, make(), **config)
+                with self.attach(model) as hook:
+                    self.assertEqual([block], hook.blocks)
+                    model(self.ids)
+                _, tensors = self.posted()
+                self.assertEqual([15], tensors[block + ".usage.tokens"].tolist())
+                chosen = 1 if kind.startswith("switch") else K
+                self.assertEqual(15 * chosen, tensors[block + ".usage.counts"].sum())
+                self.assertEqual((E, E), tuple(tensors[block + ".usage.logit_gram"].shape))
 
     def test_should_leave_padding_out(self):
         model = Model("mixtral", "block_sparse_moe", SparseBlock, pad_token_id=0)

@@ -10,6 +10,7 @@ import dev.smelt.agent.api.StoreMount;
 import dev.smelt.agent.broker.EmbeddedBroker;
 import dev.smelt.agent.config.EngineSettings;
 import dev.smelt.agent.config.EngineSettings.BlueGreen;
+import dev.smelt.agent.config.EngineSettings.Swap;
 import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.agent.config.SmeltConfig;
 import dev.smelt.agent.control.DriftPoint;
@@ -27,6 +28,7 @@ import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.agent.swap.BlueGreenDriver;
 import dev.smelt.agent.swap.BlueGreenSettings;
 import dev.smelt.agent.swap.InPlaceDriver;
+import dev.smelt.agent.swap.LivePlace;
 import dev.smelt.agent.swap.ReplicasDriver;
 import dev.smelt.agent.swap.StorePullDriver;
 import dev.smelt.agent.swap.SwapDriver;
@@ -34,7 +36,6 @@ import dev.smelt.agent.swap.SwapSettings;
 import dev.smelt.agent.tap.Combiner;
 import dev.smelt.agent.tap.CombinerSettings;
 import dev.smelt.agent.tap.EngineDialect;
-import dev.smelt.agent.tap.Engines;
 import dev.smelt.agent.tap.IngestTap;
 import dev.smelt.agent.tap.ProxySettings;
 import dev.smelt.agent.tap.ProxyTap;
@@ -99,6 +100,7 @@ public final class Agent implements AutoCloseable {
   private final Deque<AutoCloseable> started = new ArrayDeque<>();
   private final Map<String, LedModel> led = new LinkedHashMap<>();
   private final Map<String, ProxyTap> taps = new ConcurrentHashMap<>();
+  private final Map<String, LivePlace> livePlaces = new ConcurrentHashMap<>();
   private final Map<String, LiveMoments> moments = new ConcurrentHashMap<>();
   private final Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
   private volatile Optional<TrafficMonitor> traffic = Optional.empty();
@@ -349,16 +351,12 @@ public final class Agent implements AutoCloseable {
 
     private void start(ModelSettings model, TrafficMonitor monitor, Fence fence)
         throws IOException {
-      Path folder = config.data().resolve("models").resolve(model.name());
+      Path folder = folder(model);
       Checkpoint checkpoint = checkpoints.get(model.name());
       LedModel led = Agent.this.led.get(model.name());
       EngineActivator activator =
           new EngineActivator(
-              driver(model.engine(), taps.get(model.name()).engines()),
-              store,
-              checkpoint,
-              model.engine().format(),
-              folder.resolve("served"));
+              driver(model), store, checkpoint, model.engine().format(), folder.resolve("served"));
       ModelLoop loop =
           new ModelLoop(
               model,
@@ -428,15 +426,25 @@ public final class Agent implements AutoCloseable {
             clock,
             metrics.registry());
     taps.put(model.name(), proxy);
+    if (model.engine().swap() == Swap.REPLACE) {
+      List<URI> places = List.of(model.engine().urls().get(0), model.engine().blueGreen().other());
+      livePlaces.put(
+          model.name(),
+          closing(LivePlace.follow(folder(model).resolve("live"), NAME, places, proxy.engines())));
+    }
     int port = await("proxy of " + model.name(), proxy.listen());
     closing(() -> await("proxy", proxy.close()));
     proxies.put(model.name(), address(model.proxy().host(), port));
     health.register("tap " + model.name(), () -> tapHealth(proxy.status()));
   }
 
+  private Path folder(ModelSettings model) {
+    return config.data().resolve("models").resolve(model.name());
+  }
+
   /** Each agent keeps what is posted to it. */
   private Path momentsFolder(ModelSettings model) {
-    Path all = config.data().resolve("models").resolve(model.name()).resolve("moments");
+    Path all = folder(model).resolve("moments");
     return config.kafka().embedded() ? all : all.resolve(hostName() + "-" + model.proxy().port());
   }
 
@@ -480,10 +488,11 @@ public final class Agent implements AutoCloseable {
         : new Finding.Well(status.state().description());
   }
 
-  private static SwapDriver driver(EngineSettings engine, Engines proxied) {
+  private SwapDriver driver(ModelSettings model) {
+    EngineSettings engine = model.engine();
     return switch (engine.swap()) {
       case PUSH -> inPlace(engine);
-      case REPLACE -> blueGreen(engine, proxied);
+      case REPLACE -> blueGreen(engine, livePlaces.get(model.name()));
       case PULL -> replicas(engine, StorePullDriver::new);
     };
   }
@@ -503,7 +512,7 @@ public final class Agent implements AutoCloseable {
     return new ReplicasDriver(replicas);
   }
 
-  private static SwapDriver blueGreen(EngineSettings engine, Engines proxied) {
+  private static SwapDriver blueGreen(EngineSettings engine, LivePlace live) {
     BlueGreen places = engine.blueGreen();
     BlueGreenDriver driver =
         new BlueGreenDriver(
@@ -516,7 +525,7 @@ public final class Agent implements AutoCloseable {
                 places.healthTimeout(),
                 places.drainTimeout(),
                 places.commandTimeout()),
-            proxied);
+            live);
     driver.adopt();
     return driver;
   }

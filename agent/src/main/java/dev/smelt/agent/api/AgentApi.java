@@ -3,6 +3,7 @@ package dev.smelt.agent.api;
 import dev.smelt.agent.config.ApiSettings;
 import dev.smelt.agent.config.ApiSettings.PlainText;
 import dev.smelt.agent.config.ApiSettings.Token;
+import dev.smelt.agent.config.Listening;
 import dev.smelt.agent.control.ModelControl;
 import dev.smelt.store.http.AccessControl;
 import dev.smelt.store.http.Caller;

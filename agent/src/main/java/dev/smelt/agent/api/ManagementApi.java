@@ -1,5 +1,6 @@
 package dev.smelt.agent.api;
 
+import dev.smelt.agent.config.Listening;
 import dev.smelt.agent.config.ManagementSettings;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;

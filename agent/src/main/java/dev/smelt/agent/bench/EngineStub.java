@@ -1,6 +1,7 @@
 package dev.smelt.agent.bench;
 
 import io.vertx.core.Vertx;
+import io.vertx.core.VertxOptions;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
@@ -21,9 +22,10 @@ import java.util.Base64;
  */
 final class EngineStub {
 
-  private static final String ASKED = "\"return_routed_experts\":true";
+  /** The member of a request that asks for routed experts. */
+  static final String ASKED = "\"return_routed_experts\":true";
 
-  private final Vertx vertx = Vertx.vertx();
+  private final Vertx vertx = Vertx.vertx(new VertxOptions().setPreferNativeTransport(true));
   private final Buffer plain;
   private final Buffer tapped;
   private final long serviceMillis;

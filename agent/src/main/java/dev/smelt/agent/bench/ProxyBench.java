@@ -1,6 +1,7 @@
 package dev.smelt.agent.bench;
 
 import dev.smelt.agent.bench.Wrk.Load;
+import dev.smelt.agent.bench.Wrk.Target;
 import dev.smelt.agent.tap.Combiner;
 import dev.smelt.agent.tap.CombinerSettings;
 import dev.smelt.agent.tap.EngineDialect;
@@ -30,11 +31,24 @@ import java.util.stream.Stream;
  * What the proxy costs: wrk against a stand-in for an engine, directly, through nginx, through the
  * proxy with the tap off, and through the proxy with every answer tapped. They take turns, so that
  * what else the machine does hits all of them; figures are medians over the rounds.
+ *
+ * <p>Throughput is that of a few connections that send one request after another. They fall into
+ * step with an engine that always takes the same time, and their requests come in bursts; latency
+ * is therefore measured apart, with many connections that pause at random between requests.
  */
 public final class ProxyBench {
 
-  /** The compilers of both processes need some thousand requests to be done with them. */
-  private static final int WARM_UPS = 2;
+  /** Connections of a warm-up for each that is measured: compilers need some thousand requests. */
+  private static final int WARM_UP = 4;
+
+  /** Connections among which the paced load is spread. */
+  private static final int PACED_CONNECTIONS = 50;
+
+  /** What a request takes besides the engine's time, about; the pauses allow for it. */
+  private static final Duration PATH = Duration.ofMillis(1);
+
+  private static final String PROMPT =
+      "\"model\":\"bench\",\"prompt\":\"the quick brown fox\",\"max_tokens\":16}";
 
   private ProxyBench() {}
 
@@ -44,6 +58,8 @@ public final class ProxyBench {
     /** Through nginx, where it is installed: what any proxy costs on this machine. */
     NGINX,
     TAP_OFF,
+    /** Directly, by a client that asks for routed experts itself: what the engine takes for it. */
+    DIRECT_ASKING,
     TAPPED
   }
 
@@ -59,30 +75,42 @@ public final class ProxyBench {
    * How to measure.
    *
    * @param service time that the engine takes for each request
-   * @param connections requests at the same time
-   * @param rounds turns of the three ways
+   * @param connections requests at the same time where throughput is measured
+   * @param rate requests per second where latency is measured
+   * @param rounds turns of the ways
    * @param time length of each run
    * @param wrk the load generator's name or path
    */
   public record Options(
-      Shape shape, Duration service, int connections, int rounds, Duration time, String wrk) {}
+      Shape shape,
+      Duration service,
+      int connections,
+      int rate,
+      int rounds,
+      Duration time,
+      String wrk) {}
 
   /**
    * Medians over the rounds.
    *
-   * @param perSecond requests per second
-   * @param p50 median latency, ms
-   * @param p99 99th percentile of latency, ms
+   * @param perSecond requests per second of connections that never pause
+   * @param pacedPerSecond requests per second of those that do
+   * @param p50 median latency of the paced requests, ms
+   * @param p99 99th percentile of it, ms
    * @param failed requests that failed, in all rounds together
    */
-  public record Figures(double perSecond, double p50, double p99, long failed) {
+  public record Figures(
+      double perSecond, double pacedPerSecond, double p50, double p99, long failed) {
 
-    private static Figures of(List<Load> loads) {
+    private static Figures of(Loads loads) {
       return new Figures(
-          median(loads, Load::perSecond),
-          median(loads, Load::p50),
-          median(loads, Load::p99),
-          loads.stream().mapToLong(Load::failed).sum());
+          median(loads.busy(), Load::perSecond),
+          median(loads.paced(), Load::perSecond),
+          median(loads.paced(), Load::p50),
+          median(loads.paced(), Load::p99),
+          Stream.concat(loads.busy().stream(), loads.paced().stream())
+              .mapToLong(Load::failed)
+              .sum());
     }
 
     private static double median(List<Load> loads, ToDoubleFunction<Load> figure) {
@@ -90,6 +118,9 @@ public final class ProxyBench {
       return sorted[sorted.length / 2];
     }
   }
+
+  /** The runs of one way. */
+  private record Loads(List<Load> busy, List<Load> paced) {}
 
   /**
    * What was measured.
@@ -116,22 +147,28 @@ public final class ProxyBench {
       nginx = nginx(engine.uri(), folder);
       ProxyTap off = proxy(vertx, engine.uri(), options.shape(), 0);
       ProxyTap tapped = proxy(vertx, engine.uri(), options.shape(), 1);
-      Map<Way, URI> targets = new EnumMap<>(Way.class);
-      targets.put(Way.DIRECT, engine.uri());
-      nginx.ifPresent(running -> targets.put(Way.NGINX, running.uri()));
-      targets.put(Way.TAP_OFF, listening(off));
-      targets.put(Way.TAPPED, listening(tapped));
-      Map<Way, List<Load>> loads = new EnumMap<>(Way.class);
+      Map<Way, Target> targets = new EnumMap<>(Way.class);
+      targets.put(Way.DIRECT, plain(engine.uri()));
+      nginx.ifPresent(running -> targets.put(Way.NGINX, plain(running.uri())));
+      targets.put(Way.TAP_OFF, plain(listening(off)));
+      targets.put(
+          Way.DIRECT_ASKING, new Target(engine.uri(), "{" + EngineStub.ASKED + "," + PROMPT));
+      targets.put(Way.TAPPED, plain(listening(tapped)));
+      Map<Way, Loads> loads = new EnumMap<>(Way.class);
       for (Way way : targets.keySet()) {
-        for (int round = 0; round < WARM_UPS; round++) {
-          wrk.run(targets.get(way), options.connections(), options.time());
-        }
-        loads.put(way, new ArrayList<>());
+        wrk.run(targets.get(way), WARM_UP * options.connections(), Duration.ZERO, options.time());
+        loads.put(way, new Loads(new ArrayList<>(), new ArrayList<>()));
       }
       long heapBefore = usedHeap();
       for (int round = 0; round < options.rounds(); round++) {
         for (Way way : targets.keySet()) {
-          loads.get(way).add(wrk.run(targets.get(way), options.connections(), options.time()));
+          Loads measured = loads.get(way);
+          measured
+              .busy()
+              .add(wrk.run(targets.get(way), options.connections(), Duration.ZERO, options.time()));
+          measured
+              .paced()
+              .add(wrk.run(targets.get(way), PACED_CONNECTIONS, pause(options), options.time()));
         }
       }
       long heapAfter = usedHeap();
@@ -144,13 +181,19 @@ public final class ProxyBench {
     } finally {
       nginx.ifPresent(Nginx::close);
       vertx.close().await();
-      try (Stream<Path> files = Files.list(folder)) {
-        for (Path file : files.toList()) {
-          Files.delete(file);
-        }
-      }
-      Files.delete(folder);
+      Folders.delete(folder);
     }
+  }
+
+  private static Target plain(URI uri) {
+    return new Target(uri, "{" + PROMPT);
+  }
+
+  /** What a connection has to wait between requests for all together to keep the rate. */
+  private static Duration pause(Options options) {
+    Duration cycle =
+        Duration.ofSeconds(1).multipliedBy(PACED_CONNECTIONS).dividedBy(options.rate());
+    return cycle.minus(options.service()).minus(PATH);
   }
 
   /** Native transport where it is there, as in the agent. */
@@ -187,14 +230,14 @@ public final class ProxyBench {
     try (EngineStub.Running engine = EngineStub.start(options.shape(), options.service());
         Wrk wrk = new Wrk(options.wrk())) {
       ProxyTap tapped = proxy(vertx, engine.uri(), options.shape(), 1);
-      URI target = listening(tapped);
-      wrk.run(target, options.connections(), options.time());
+      Target target = plain(listening(tapped));
+      wrk.run(target, options.connections(), Duration.ZERO, options.time());
       List<Footprint> footprints = new ArrayList<>();
       footprints.add(new Footprint(0, usedHeap(), resident()));
       double sent = 0;
       for (int part = 1; part <= parts; part++) {
         while (sent < requests * (double) part / parts) {
-          Load load = wrk.run(target, options.connections(), options.time());
+          Load load = wrk.run(target, options.connections(), Duration.ZERO, options.time());
           sent += load.perSecond() * options.time().toSeconds();
         }
         footprints.add(new Footprint(Math.round(sent), usedHeap(), resident()));

@@ -17,7 +17,14 @@ final class Wrk implements AutoCloseable {
       wrk.method = "POST"
       wrk.path = "/v1/completions"
       wrk.headers["content-type"] = "application/json"
-      wrk.body = '{"model":"bench","prompt":"the quick brown fox","max_tokens":16}'
+      function init(arguments)
+        wrk.body = arguments[1]
+        pause = tonumber(arguments[2])
+        if pause > 0 then
+          math.randomseed(1)
+          delay = function() return math.random(0, 2 * pause) end
+        end
+      end
       function done(summary, latency, requests)
         local bad = summary.errors.status + summary.errors.connect + summary.errors.read
           + summary.errors.write + summary.errors.timeout
@@ -40,8 +47,14 @@ final class Wrk implements AutoCloseable {
     Files.writeString(script, SCRIPT);
   }
 
-  /** Sends requests for a while, each connection one after another. */
-  Load run(URI target, int connections, Duration time) throws IOException, InterruptedException {
+  /**
+   * Sends requests for a while, each connection one after another.
+   *
+   * @param pause mean time that a connection waits before it sends its next request; each wait is
+   *     drawn anew, from none to twice as long, so that connections do not fall into step
+   */
+  Load run(Target target, int connections, Duration pause, Duration time)
+      throws IOException, InterruptedException {
     Process process;
     try {
       process =
@@ -52,7 +65,10 @@ final class Wrk implements AutoCloseable {
                   "-d" + Math.max(1, time.toSeconds()) + "s",
                   "-s",
                   script.toString(),
-                  target.toString())
+                  target.uri().toString(),
+                  "--",
+                  target.body(),
+                  Long.toString(pause.toMillis()))
               .redirectErrorStream(true)
               .start();
     } catch (IOException missing) {
@@ -71,6 +87,13 @@ final class Wrk implements AutoCloseable {
         figures.path("p99").asDouble() / 1000,
         figures.path("failed").asLong());
   }
+
+  /**
+   * Where requests go, and what they say.
+   *
+   * @param body JSON of a completion request
+   */
+  record Target(URI uri, String body) {}
 
   /**
    * What a run measured.

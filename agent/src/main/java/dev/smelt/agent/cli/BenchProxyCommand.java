@@ -44,8 +44,16 @@ final class BenchProxyCommand implements Callable<Integer> {
       names = "--connections",
       paramLabel = "N",
       defaultValue = "10",
-      description = "Requests at the same time; default: ${DEFAULT-VALUE}.")
+      description =
+          "Requests at the same time where throughput is measured; default: ${DEFAULT-VALUE}.")
   private int connections;
+
+  @Option(
+      names = "--rate",
+      paramLabel = "N",
+      defaultValue = "500",
+      description = "Requests a second where latency is measured; default: ${DEFAULT-VALUE}.")
+  private int rate;
 
   @Option(
       names = "--rounds",
@@ -57,7 +65,7 @@ final class BenchProxyCommand implements Callable<Integer> {
   @Option(
       names = "--seconds",
       paramLabel = "N",
-      defaultValue = "10",
+      defaultValue = "5",
       description = "Length of each run; default: ${DEFAULT-VALUE}.")
   private int seconds;
 
@@ -113,6 +121,7 @@ final class BenchProxyCommand implements Callable<Integer> {
             new ProxyBench.Shape(layers, experts, topK, tokens, tokens),
             Duration.ofMillis(service),
             connections,
+            rate,
             rounds,
             Duration.ofSeconds(seconds),
             wrk);
@@ -156,6 +165,7 @@ final class BenchProxyCommand implements Callable<Integer> {
             (way, figures) ->
                 all.putObject(way.name().toLowerCase(Locale.ROOT))
                     .put("requestsPerSecond", figures.perSecond())
+                    .put("pacedPerSecond", figures.pacedPerSecond())
                     .put("p50Ms", figures.p50())
                     .put("p99Ms", figures.p99())
                     .put("failed", figures.failed())
@@ -170,22 +180,25 @@ final class BenchProxyCommand implements Callable<Integer> {
 
   private static void print(PrintWriter out, ProxyBench.Report report) {
     Figures direct = report.ways().get(Way.DIRECT);
-    out.printf("%-8s %10s %8s %10s %10s %8s%n", "", "requests/s", "ratio", "p50", "p99", "failed");
+    out.printf(
+        "%-13s %10s %6s   %7s %8s %8s %9s %9s %7s%n",
+        "", "requests/s", "ratio", "paced/s", "p50 ms", "p99 ms", "p50 more", "p99 more", "failed");
     report
         .ways()
         .forEach(
             (way, figures) ->
                 out.printf(
                     Locale.ROOT,
-                    "%-8s %10.1f %8.3f %7.2f ms %7.2f ms %8d   p50 %+.2f ms, p99 %+.2f ms%n",
+                    "%-13s %10.1f %6.3f   %7.1f %8.2f %8.2f %+9.2f %+9.2f %7d%n",
                     way.name().toLowerCase(Locale.ROOT).replace('_', ' '),
                     figures.perSecond(),
                     report.ratio(way),
+                    figures.pacedPerSecond(),
                     figures.p50(),
                     figures.p99(),
-                    figures.failed(),
                     figures.p50() - direct.p50(),
-                    figures.p99() - direct.p99()));
+                    figures.p99() - direct.p99(),
+                    figures.failed()));
     out.printf(
         Locale.ROOT,
         "%d answers tapped, %s; heap %.1f MB before and %.1f MB after%n",

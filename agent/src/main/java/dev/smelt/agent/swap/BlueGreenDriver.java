@@ -3,25 +3,19 @@ package dev.smelt.agent.swap;
 import dev.smelt.agent.swap.EngineCalls.Answered;
 import dev.smelt.agent.swap.SwapResult.Kept;
 import dev.smelt.agent.swap.SwapResult.Served;
-import dev.smelt.agent.tap.Engines;
-import java.io.IOException;
 import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
-import java.util.List;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Starts a second engine on the new weights beside the one that serves, sends new requests to it
- * once it is healthy, waits for the old one's requests in flight, and stops the old one. The only
- * way to serve weights of another shape, and so to save memory with an engine that knows nothing of
- * merged experts. An engine that says already that it serves the new weights, as after a restart of
- * the agent, is left alone.
+ * Starts a second engine on the new weights beside the one that serves, sends new requests of all
+ * agents' proxies to it once it is healthy, waits for the old one's requests in flight, and stops
+ * the old one. The only way to serve weights of another shape, and so to save memory with an engine
+ * that knows nothing of merged experts. An engine that says already that it serves the new weights,
+ * as after a restart of the agent, is left alone.
  *
  * <p>Failure semantics: until the requests are shifted, the old engine serves untouched and the new
  * one is stopped again: kept. After that the new one serves: served, even where the old one could
@@ -35,23 +29,21 @@ public final class BlueGreenDriver implements SwapDriver {
   private static final Duration PROBE = Duration.ofSeconds(5);
 
   private final BlueGreenSettings settings;
-  private final Engines engines;
+  private final LivePlace live;
   private final Launcher launcher;
-  private final HttpClient http;
 
   /**
-   * @param engines where the proxy sends requests, the blue or the green place
+   * @param live where the proxies send requests, the blue or the green place
    */
-  public BlueGreenDriver(BlueGreenSettings settings, Engines engines) {
+  public BlueGreenDriver(BlueGreenSettings settings, LivePlace live) {
     this.settings = settings;
-    this.engines = engines;
+    this.live = live;
     launcher = new Launcher(settings);
-    http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
   }
 
   @Override
   public SwapResult swap(Serving target, Serving previous) {
-    URI old = engines.current().get(0);
+    URI old = live.current();
     if (version(old).equals(Optional.of(target.version()))) {
       return new Served(target.snapshot());
     }
@@ -65,11 +57,14 @@ public final class BlueGreenDriver implements SwapDriver {
           previous.snapshot(),
           "the engine on %s did not start: %s".formatted(fresh, healthy.problem()));
     }
-    engines.shift(List.of(fresh));
-    if (!waitUntil(() -> engines.inFlight(old) == 0, settings.drainTimeout())) {
+    Outcome shifted = live.shift(fresh);
+    if (!(shifted instanceof Outcome.Done)) {
+      stop(fresh, target);
+      return new Kept(previous.snapshot(), shifted.problem());
+    }
+    if (!waitUntil(() -> live.settled(fresh), settings.drainTimeout())) {
       LOG.atWarn()
           .addKeyValue("engine", old)
-          .addKeyValue("inFlight", engines.inFlight(old))
           .log("The old engine is stopped although requests are still in flight");
     }
     stop(old, previous);
@@ -78,20 +73,23 @@ public final class BlueGreenDriver implements SwapDriver {
 
   /**
    * After a start of the agent, sends requests to the other place if only that one is healthy: a
-   * swap before the start may have ended there.
+   * swap before the start may have ended there without the shift being told.
    */
   public void adopt() {
-    URI configured = engines.current().get(0);
-    if (!isHealthy(configured) && isHealthy(other(configured))) {
-      engines.shift(List.of(other(configured)));
+    URI told = live.current();
+    if (!isHealthy(told) && isHealthy(other(told))) {
+      Outcome shifted = live.shift(other(told));
+      if (!(shifted instanceof Outcome.Done)) {
+        LOG.atWarn()
+            .addKeyValue("reason", shifted.problem())
+            .log("Requests cannot be sent to the only healthy engine");
+      }
     }
   }
 
   /** What an engine says that it serves, as SGLang does with {@code --weight-version}. */
   private static Optional<String> version(URI place) {
-    return new EngineCalls(place, SwapSettings.defaults()).get("/model_info", PROBE)
-                instanceof Answered answered
-            && answered.good()
+    return calls(place).get("/model_info", PROBE) instanceof Answered answered && answered.good()
         ? Optional.ofNullable(answered.json().path("weight_version").asText(null))
         : Optional.empty();
   }
@@ -124,16 +122,12 @@ public final class BlueGreenDriver implements SwapDriver {
   }
 
   private boolean isHealthy(URI place) {
-    try {
-      HttpRequest request =
-          HttpRequest.newBuilder(place.resolve(settings.healthPath())).timeout(PROBE).build();
-      return http.send(request, BodyHandlers.discarding()).statusCode() == 200;
-    } catch (IOException notYet) {
-      return false;
-    } catch (InterruptedException interrupted) {
-      Thread.currentThread().interrupt();
-      return false;
-    }
+    return calls(place).get(settings.healthPath(), PROBE) instanceof Answered answered
+        && answered.status() == 200;
+  }
+
+  private static EngineCalls calls(URI place) {
+    return new EngineCalls(place, SwapSettings.defaults());
   }
 
   private static boolean waitUntil(BooleanSupplier condition, Duration timeout) {

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
-import java.io.IOException;
 import java.net.ConnectException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -15,6 +14,10 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /** Calls the control routes of one engine. */
 final class EngineCalls {
@@ -101,15 +104,22 @@ final class EngineCalls {
 
   private Reply send(HttpRequest.Builder request, String call, Duration timeout) {
     apiKey.ifPresent(key -> request.header("authorization", "Bearer " + key));
+    // The client's own timeout would end with the head of the answer; this one is for all of it.
+    CompletableFuture<HttpResponse<String>> answer =
+        http.sendAsync(request.build(), BodyHandlers.ofString());
     try {
-      HttpResponse<String> response =
-          http.send(request.timeout(timeout).build(), BodyHandlers.ofString());
+      HttpResponse<String> response = answer.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
       return new Answered(call, response.statusCode(), response.body());
-    } catch (ConnectException | HttpConnectTimeoutException notReached) {
-      return new NotReached(call);
-    } catch (IOException silent) {
-      return new Silent(call, String.valueOf(silent.getMessage()));
+    } catch (ExecutionException failed) {
+      Throwable cause = failed.getCause();
+      return cause instanceof ConnectException || cause instanceof HttpConnectTimeoutException
+          ? new NotReached(call)
+          : new Silent(call, String.valueOf(cause.getMessage()));
+    } catch (TimeoutException silent) {
+      answer.cancel(true);
+      return new Silent(call, "request timed out");
     } catch (InterruptedException interrupted) {
+      answer.cancel(true);
       Thread.currentThread().interrupt();
       return new Silent(call, "interrupted");
     }

@@ -3,11 +3,6 @@ package dev.smelt.agent.swap;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import java.io.IOException;
 import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpRequest.BodyPublishers;
-import java.net.http.HttpResponse.BodyHandlers;
-import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -17,7 +12,6 @@ import java.util.concurrent.TimeUnit;
 final class Launcher {
 
   private final BlueGreenSettings settings;
-  private final HttpClient http = HttpClient.newHttpClient();
   private final Map<URI, Process> running = new HashMap<>();
 
   Launcher(BlueGreenSettings settings) {
@@ -117,24 +111,9 @@ final class Launcher {
             .put("url", place.toString())
             .put("port", place.getPort())
             .toString();
-    Duration timeout = settings.commandTimeout();
-    try {
-      int status =
-          http.send(
-                  HttpRequest.newBuilder(URI.create(address))
-                      .timeout(timeout)
-                      .header("content-type", "application/json")
-                      .POST(BodyPublishers.ofString(body))
-                      .build(),
-                  BodyHandlers.discarding())
-              .statusCode();
-      return status < 300 ? Outcome.done() : new Outcome.Failed(address + " answered " + status);
-    } catch (IOException failed) {
-      return new Outcome.Lost(address + ": " + failed.getMessage());
-    } catch (InterruptedException interrupted) {
-      Thread.currentThread().interrupt();
-      return new Outcome.Lost("interrupted");
-    }
+    return EngineCalls.outcome(
+        new EngineCalls(URI.create(address), SwapSettings.defaults())
+            .post("", body, settings.commandTimeout()));
   }
 
   private static boolean isWebhook(List<String> command) {

@@ -12,7 +12,6 @@ import java.util.Optional;
  * @param attempts how often resuming is tried; an engine left paused serves nobody
  * @param between pause between these attempts
  * @param apiKey bearer token that the engine's control routes want, if any
- * @param expertLoadBalancing whether vLLM's expert load balancing is known to be off
  */
 public record SwapSettings(
     Duration callTimeout,
@@ -20,19 +19,7 @@ public record SwapSettings(
     Duration loadTimeout,
     int attempts,
     Duration between,
-    Optional<String> apiKey,
-    ExpertLoadBalancing expertLoadBalancing) {
-
-  /**
-   * What is known of vLLM's expert load balancing, under which reloading misplaces experts silently
-   * (vLLM 55228).
-   */
-  public enum ExpertLoadBalancing {
-    /** Ask the engine before each swap, and refuse if it is on or cannot be told. */
-    DETECT,
-    /** The operator vouches that it is off. */
-    OFF
-  }
+    Optional<String> apiKey) {
 
   public SwapSettings {
     requirePositive("swap.callTimeout", callTimeout);
@@ -53,14 +40,12 @@ public record SwapSettings(
         Duration.ofMinutes(10),
         3,
         Duration.ofSeconds(1),
-        Optional.empty(),
-        ExpertLoadBalancing.DETECT);
+        Optional.empty());
   }
 
   /** The same with another limit for pausing and for loading. */
   public SwapSettings withTimeout(Duration limit) {
-    return new SwapSettings(
-        callTimeout, limit, limit, attempts, between, apiKey, expertLoadBalancing);
+    return new SwapSettings(callTimeout, limit, limit, attempts, between, apiKey);
   }
 
   private static void requirePositive(String setting, Duration value) {

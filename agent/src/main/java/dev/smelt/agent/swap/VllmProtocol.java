@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.smelt.agent.swap.EngineCalls.Answered;
 import dev.smelt.agent.swap.EngineCalls.Reply;
-import dev.smelt.agent.swap.SwapSettings.ExpertLoadBalancing;
 import java.util.Optional;
 
 /**
@@ -25,9 +24,6 @@ final class VllmProtocol implements InPlaceProtocol {
 
   @Override
   public Outcome ready() {
-    if (settings.expertLoadBalancing() == ExpertLoadBalancing.OFF) {
-      return EngineCalls.outcome(engine.get("/health", settings.callTimeout()));
-    }
     Reply reply = engine.get("/server_info?config_format=json", settings.callTimeout());
     if (!(reply instanceof Answered answered)) {
       return EngineCalls.outcome(reply);
@@ -35,8 +31,8 @@ final class VllmProtocol implements InPlaceProtocol {
     Optional<Boolean> balancing = answered.good() ? balancing(answered) : Optional.<Boolean>empty();
     if (balancing.isEmpty()) {
       return new Outcome.Failed(
-          "the engine does not tell whether expert load balancing is on; start it with"
-              + " VLLM_SERVER_DEV_MODE=1, or set swap.expertLoadBalancing to off if it is off");
+          "the engine does not tell whether expert load balancing is on, under which reloading"
+              + " misplaces experts silently (vLLM 55228); start it with VLLM_SERVER_DEV_MODE=1");
     }
     return balancing.get()
         ? new Outcome.Failed(

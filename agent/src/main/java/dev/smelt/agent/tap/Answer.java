@@ -5,8 +5,9 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
@@ -53,9 +54,22 @@ final class Answer {
     }
   }
 
-  private record Span(int from, int to) {}
+  private record Span(int from, int to) {
+    int length() {
+      return to - from;
+    }
+  }
+
+  /** A base64 text from here on is taken out before the rest is parsed. */
+  private static final int LONG_TEXT = 1024;
+
+  private static final String EXPERTS_MEMBER = "\"routed_experts\"";
 
   private final byte[] json;
+
+  /** Long texts that the parser does not see, in order. */
+  private final List<Span> unseen;
+
   private final List<Span> experts = new ArrayList<>();
   private final List<Span> cuts = new ArrayList<>();
   private final TokenScores scores = new TokenScores();
@@ -66,6 +80,7 @@ final class Answer {
 
   private Answer(byte[] json) {
     this.json = json;
+    unseen = longTexts(new String(json, StandardCharsets.ISO_8859_1));
   }
 
   /**
@@ -75,7 +90,7 @@ final class Answer {
    */
   static Answer read(byte[] json) throws PayloadException {
     Answer answer = new Answer(json);
-    try (JsonParser parser = JSON.createParser(json)) {
+    try (JsonParser parser = JSON.createParser(without(json, answer.unseen))) {
       if (parser.nextToken() != JsonToken.START_OBJECT) {
         throw new PayloadException(TapFault.NOT_JSON, "the answer is not a JSON object");
       }
@@ -109,26 +124,84 @@ final class Answer {
     boolean rowsTell = choices <= 1 && promptTokens >= 0 && completionTokens >= 0;
     int rows = rowsTell ? promptTokens + completionTokens - 1 - startLength : Payload.UNKNOWN_ROWS;
     return experts.stream()
-        .map(span -> new Payload(Arrays.copyOfRange(json, span.from, span.to), elementType, rows))
+        .map(
+            span ->
+                new Payload(
+                    ByteBuffer.wrap(json, span.from, span.to - span.from), elementType, rows))
         .toList();
   }
 
   /** The answer without what the tap asked for; the same array if there is none of it. */
   byte[] stripped() {
-    if (cuts.isEmpty()) {
-      return json;
-    }
-    ByteArrayOutputStream kept = new ByteArrayOutputStream(json.length);
-    int at = 0;
     cuts.sort(Comparator.comparingInt(Span::from));
-    for (Span cut : cuts) {
-      if (cut.from > at) {
-        kept.write(json, at, cut.from - at);
-      }
-      at = Math.max(at, cut.to);
+    return without(json, cuts);
+  }
+
+  /** The bytes without some spans, which are in order and may overlap; itself if there are none. */
+  private static byte[] without(byte[] bytes, List<Span> spans) {
+    if (spans.isEmpty()) {
+      return bytes;
     }
-    kept.write(json, at, json.length - at);
+    ByteArrayOutputStream kept = new ByteArrayOutputStream();
+    int at = 0;
+    for (Span span : spans) {
+      if (span.from > at) {
+        kept.write(bytes, at, span.from - at);
+      }
+      at = Math.max(at, span.to);
+    }
+    kept.write(bytes, at, bytes.length - at);
     return kept.toByteArray();
+  }
+
+  /**
+   * Long texts of routed experts, wherever they are. They are nearly all of an answer, and finding
+   * their end is quicker than parsing them. One that holds a backslash is left to the parser.
+   *
+   * @param answer one character for each byte
+   */
+  private static List<Span> longTexts(String answer) {
+    List<Span> texts = new ArrayList<>();
+    int member = answer.indexOf(EXPERTS_MEMBER);
+    while (member >= 0) {
+      int begin = textBehind(answer, member + EXPERTS_MEMBER.length());
+      int end = begin < 0 ? -1 : answer.indexOf('"', begin);
+      if (end - begin >= LONG_TEXT && answer.charAt(end - 1) != '\\') {
+        texts.add(new Span(begin, end));
+      }
+      member = answer.indexOf(EXPERTS_MEMBER, Math.max(end, member + 1));
+    }
+    return texts;
+  }
+
+  /** Where the text of a member begins whose name ends here; negative if it has none. */
+  private static int textBehind(String answer, int nameEnd) {
+    int colon = skipBlanks(answer, nameEnd);
+    if (colon == answer.length() || answer.charAt(colon) != ':') {
+      return -1;
+    }
+    int quote = skipBlanks(answer, colon + 1);
+    return quote == answer.length() || answer.charAt(quote) != '"' ? -1 : quote + 1;
+  }
+
+  private static int skipBlanks(String answer, int from) {
+    int at = from;
+    while (at < answer.length() && Character.isWhitespace(answer.charAt(at))) {
+      at++;
+    }
+    return at;
+  }
+
+  /** Where in the answer is what the parser saw at an offset. */
+  private int original(long offset) {
+    int at = (int) offset;
+    for (Span text : unseen) {
+      if (text.from > at) {
+        break;
+      }
+      at += text.length();
+    }
+    return at;
   }
 
   /** Reads the members of the object that just began; whether cutting leaves none of them. */
@@ -137,7 +210,7 @@ final class Answer {
     int openCut = -1;
     boolean cutAny = false;
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
-      int begin = (int) parser.currentTokenLocation().getByteOffset();
+      int begin = begin(parser);
       if (openCut >= 0) {
         cuts.add(new Span(openCut, begin));
         openCut = -1;
@@ -145,7 +218,7 @@ final class Answer {
       String name = parser.currentName();
       parser.nextToken();
       boolean cut = member(parser, place, name);
-      int end = (int) parser.currentLocation().getByteOffset();
+      int end = end(parser);
       if (!cut) {
         keptUntil = end;
       } else if (keptUntil >= 0) {
@@ -159,7 +232,7 @@ final class Answer {
       throw new IOException("an object ends early");
     }
     if (openCut >= 0) {
-      cuts.add(new Span(openCut, (int) parser.currentTokenLocation().getByteOffset()));
+      cuts.add(new Span(openCut, begin(parser)));
     }
     return cutAny && keptUntil < 0;
   }
@@ -210,13 +283,11 @@ final class Answer {
   }
 
   private boolean text(JsonParser parser, Place place, String name) throws IOException {
-    int begin = (int) parser.currentTokenLocation().getByteOffset();
-    parser.finishToken();
     if (!place.holdsExperts()) {
       return false;
     }
     if (name.equals("routed_experts")) {
-      experts.add(new Span(begin + 1, (int) parser.currentLocation().getByteOffset() - 1));
+      experts.add(new Span(begin(parser) + 1, end(parser) - 1));
       return true;
     }
     if (name.equals("routed_experts_dtype")) {
@@ -224,6 +295,16 @@ final class Answer {
       return true;
     }
     return false;
+  }
+
+  private int begin(JsonParser parser) {
+    return original(parser.currentTokenLocation().getByteOffset());
+  }
+
+  /** Offset behind the value that was just read. */
+  private int end(JsonParser parser) throws IOException {
+    parser.finishToken();
+    return original(parser.currentLocation().getByteOffset());
   }
 
   private void count(JsonParser parser, Place place, String name) throws IOException {

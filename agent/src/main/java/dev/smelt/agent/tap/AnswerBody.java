@@ -11,13 +11,20 @@ sealed interface AnswerBody {
   /** All of it. */
   record Whole(Buffer bytes) implements AnswerBody {}
 
-  /** More than the limit: what was read so far and then the paused rest, as one stream. */
+  /** More than the limit: what was read so far and then the rest, as one paused stream. */
   record TooLarge(ReadStream<Buffer> stream) implements AnswerBody {}
 
-  /** Reads a paused stream. */
-  static Future<AnswerBody> read(ReadStream<Buffer> source, int limit) {
+  /**
+   * Reads a paused stream.
+   *
+   * @param length bytes that were announced, negative if none were
+   */
+  static Future<AnswerBody> read(ReadStream<Buffer> source, long length, int limit) {
+    if (length > limit) {
+      return Future.succeededFuture(new TooLarge(source));
+    }
     Promise<AnswerBody> promise = Promise.promise();
-    Buffer read = Buffer.buffer();
+    Buffer read = Buffer.buffer((int) Math.max(0, length));
     source.exceptionHandler(promise::tryFail);
     source.endHandler(end -> promise.tryComplete(new Whole(read)));
     source.handler(

@@ -11,6 +11,6 @@ import java.util.List;
 record Capture(List<Payload> payloads, String snapshot) {
 
   long bytes() {
-    return payloads.stream().mapToLong(payload -> payload.base64().length).sum();
+    return payloads.stream().mapToLong(payload -> payload.base64().remaining()).sum();
   }
 }

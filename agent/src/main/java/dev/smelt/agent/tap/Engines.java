@@ -36,6 +36,15 @@ public final class Engines {
     return count == null ? 0 : count.get();
   }
 
+  /** Requests that replicas have not answered completely yet to which no new ones go. */
+  public int inFlightElsewhere() {
+    List<URI> used = current;
+    return inFlight.entrySet().stream()
+        .filter(replica -> !used.contains(replica.getKey()))
+        .mapToInt(replica -> replica.getValue().get())
+        .sum();
+  }
+
   int inFlight() {
     return inFlight.values().stream().mapToInt(AtomicInteger::get).sum();
   }

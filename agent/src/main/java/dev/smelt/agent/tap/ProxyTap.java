@@ -1,8 +1,10 @@
 package dev.smelt.agent.tap;
 
+import dev.smelt.agent.config.Listening;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tags;
 import io.micrometer.core.instrument.Timer;
+import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
@@ -26,7 +28,9 @@ import io.vertx.httpproxy.ProxyOptions;
 import io.vertx.httpproxy.ProxyResponse;
 import java.net.URI;
 import java.time.Clock;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Supplier;
 
 /**
@@ -45,15 +49,24 @@ public final class ProxyTap {
 
   private static final String LEASE = "smelt.lease";
 
+  /** Further ones would only wait for each other: serving a request takes a fraction of an ms. */
+  private static final int MOST_LOOPS = 8;
+
+  /** As much as a socket hands over at once, so that a body is not cut into pieces anew. */
+  private static final int CHUNK_BYTES = 64 << 10;
+
+  /** Vert.x lets event loops share a free port under any negative number of their own. */
+  private static final AtomicInteger FREE_PORT = new AtomicInteger();
+
   private final Vertx vertx;
   private final ProxySettings settings;
   private final Engines engines;
   private final TapHealth health;
   private final TapIntake intake;
-  private final HttpClient client;
-  private final HttpServer server;
+  private final ProxyInterceptor tapping;
   private final Timer requests;
   private final ProxyTraffic.Counter traffic = new ProxyTraffic.Counter();
+  private Optional<String> deployment = Optional.empty();
 
   /**
    * @param servedSnapshot the id of the snapshot that the engine serves at the moment, empty for
@@ -77,47 +90,64 @@ public final class ProxyTap {
     Tags tags = Tags.of("model", model.name());
     requests = Timer.builder("smelt_proxy_requests").tags(tags).register(metrics);
     metrics.gauge("smelt_proxy_in_flight", tags, engines, Engines::inFlight);
-    client =
-        vertx.createHttpClient(
-            new HttpClientOptions().setConnectTimeout((int) settings.connectTimeout().toMillis()),
-            new PoolOptions().setHttp1MaxSize(settings.connections()));
-    HttpProxy proxy =
-        HttpProxy.reverseProxy(new ProxyOptions().setSupportWebSocket(false), client)
-            .origin(this::connect)
-            .addInterceptor(new Routing())
-            .addInterceptor(
-                new TapInterceptor(
-                    settings, health, intake::offer, traffic::scored, servedSnapshot));
-    server =
-        vertx
-            .createHttpServer(
-                new HttpServerOptions().setHost(settings.host()).setPort(settings.port()))
-            .requestHandler(request -> accept(request, proxy));
+    tapping = new TapInterceptor(settings, health, intake::offer, traffic::scored, servedSnapshot);
   }
 
   /**
-   * Starts to listen.
+   * Starts to listen, on several event loops, each with its own connections to the engine: a
+   * request stays on one thread.
    *
    * @return the port, or a failure that names the address and what to do
    */
   public Future<Integer> listen() {
-    return server
-        .listen()
-        .map(HttpServer::actualPort)
+    int loops = Math.min(MOST_LOOPS, Runtime.getRuntime().availableProcessors());
+    int port = settings.port() > 0 ? settings.port() : -FREE_PORT.incrementAndGet();
+    AtomicInteger listening = new AtomicInteger();
+    return vertx
+        .deployVerticle(
+            () ->
+                context ->
+                    serve(port, (settings.connections() + loops - 1) / loops)
+                        .onSuccess(server -> listening.set(server.actualPort())),
+            new DeploymentOptions().setInstances(loops))
+        .map(
+            id -> {
+              deployment = Optional.of(id);
+              return listening.get();
+            })
         .recover(
-            busy ->
+            failure ->
                 Future.failedFuture(
-                    new IllegalStateException(
-                        "%s:%d: the proxy cannot listen there (%s); set proxy.port to a free port"
-                            .formatted(settings.host(), settings.port(), busy.getMessage()),
-                        busy)));
+                    Listening.failed("proxy", settings.host(), settings.port(), failure)));
+  }
+
+  private Future<HttpServer> serve(int port, int connections) {
+    HttpClient client =
+        vertx.createHttpClient(
+            new HttpClientOptions()
+                .setConnectTimeout((int) settings.connectTimeout().toMillis())
+                .setMaxChunkSize(CHUNK_BYTES),
+            new PoolOptions().setHttp1MaxSize(connections));
+    HttpProxy proxy =
+        HttpProxy.reverseProxy(new ProxyOptions().setSupportWebSocket(false), client)
+            .origin(context -> connect(client, context))
+            .addInterceptor(new Routing())
+            .addInterceptor(tapping);
+    return vertx
+        .createHttpServer(
+            new HttpServerOptions()
+                .setHost(settings.host())
+                .setPort(port)
+                .setMaxChunkSize(CHUNK_BYTES))
+        .requestHandler(request -> accept(request, proxy))
+        .listen();
   }
 
   /** Stops to listen, lets the decisions that wait be combined, and flushes the combiner. */
   public Future<Void> close() {
-    return server
-        .close()
-        .eventually(client::close)
+    return deployment
+        .map(vertx::undeploy)
+        .orElse(Future.succeededFuture())
         .eventually(
             () ->
                 vertx.executeBlocking(
@@ -183,7 +213,7 @@ public final class ProxyTap {
         .toBuffer();
   }
 
-  private Future<HttpClientRequest> connect(ProxyContext context) {
+  private Future<HttpClientRequest> connect(HttpClient client, ProxyContext context) {
     URI engine = context.get(LEASE, Engines.Lease.class).engine();
     boolean tls = engine.getScheme().equals("https");
     int port = engine.getPort() >= 0 ? engine.getPort() : tls ? 443 : 80;

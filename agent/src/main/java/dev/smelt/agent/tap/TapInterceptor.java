@@ -169,7 +169,7 @@ final class TapInterceptor implements ProxyInterceptor {
   private Future<Void> whole(ProxyContext context, Exchange exchange) {
     ProxyResponse answer = context.response();
     Body body = answer.getBody();
-    return AnswerBody.read(body.stream(), settings.maxAnswerBytes())
+    return AnswerBody.read(body.stream(), body.length(), settings.maxAnswerBytes())
         .compose(
             read -> {
               if (read instanceof AnswerBody.Whole whole) {

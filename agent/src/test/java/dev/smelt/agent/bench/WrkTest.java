@@ -11,8 +11,9 @@ class WrkTest {
 
   @Test
   void shouldSayThatTheLoadGeneratorIsMissing() throws IOException {
+    Wrk.Target target = new Wrk.Target(URI.create("http://127.0.0.1:1"), "{}");
     try (Wrk wrk = new Wrk("/no/such/wrk")) {
-      assertThatThrownBy(() -> wrk.run(URI.create("http://127.0.0.1:1"), 1, Duration.ofSeconds(1)))
+      assertThatThrownBy(() -> wrk.run(target, 1, Duration.ZERO, Duration.ofSeconds(1)))
           .hasMessage(
               "/no/such/wrk: the load generator does not start; install the Debian package wrk");
     }

@@ -2,7 +2,6 @@ package dev.smelt.agent.swap;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.smelt.agent.swap.SwapSettings.ExpertLoadBalancing;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
@@ -25,8 +24,7 @@ class TranscriptIT {
           Duration.ofMillis(500),
           2,
           Duration.ofMillis(1),
-          Optional.empty(),
-          ExpertLoadBalancing.DETECT);
+          Optional.empty());
 
   static Stream<Arguments> sglang() {
     return transcripts("sglang");

@@ -39,7 +39,11 @@ class AnswerTest {
         .isEqualTo(stripped.replace('\'', '"'));
     assertThat(read.payloads(0))
         .isNotEmpty()
-        .allSatisfy(payload -> assertThat(payload.base64()).asString().isEqualTo("QUJD"));
+        .allSatisfy(
+            payload ->
+                assertThat(
+                        StandardCharsets.US_ASCII.decode(payload.base64().duplicate()).toString())
+                    .isEqualTo("QUJD"));
   }
 
   @ParameterizedTest
@@ -96,6 +100,49 @@ class AnswerTest {
   }
 
   @Test
+  void shouldCutLongExpertsOfSeveralChoices() throws PayloadException {
+    String first = "QUJD".repeat(1000);
+    String second = "REVG".repeat(2000);
+    String answer =
+        ("{'note':'routed_experts','choices':[{'routed_experts' : '%s','text':'a'},"
+                + "{'text':'Größe','sgl_ext':{'routed_experts':'%s'},'index':1}],"
+                + "'usage':{'prompt_tokens':7}}")
+            .formatted(first, second);
+
+    Answer read = Answer.read(json(answer));
+
+    assertThat(new String(read.stripped(), StandardCharsets.UTF_8))
+        .isEqualTo(
+            ("{'note':'routed_experts','choices':[{'text':'a'},{'text':'Größe','index':1}],"
+                    + "'usage':{'prompt_tokens':7}}")
+                .replace('\'', '"'));
+    assertThat(read.payloads(0))
+        .extracting(payload -> StandardCharsets.US_ASCII.decode(payload.base64()).toString())
+        .containsExactly(first, second);
+  }
+
+  @Test
+  void shouldLeaveLongExpertsAloneThatAClientSpeaksOf() throws PayloadException {
+    byte[] answer =
+        json("{'choices':[{'message':{'routed_experts':'%s'}}]}".formatted("x".repeat(4000)));
+
+    Answer read = Answer.read(answer);
+
+    assertThat(read.carriesExperts()).isFalse();
+    assertThat(read.stripped()).isSameAs(answer);
+  }
+
+  @Test
+  void shouldReadLongExpertsWithAnEscapedQuote() throws PayloadException {
+    String escaped = "x".repeat(3000) + "\\\"" + "x".repeat(3000);
+    String answer = "{'choices':[{'routed_experts':'%s'}]}".formatted(escaped);
+
+    Answer read = Answer.read(json(answer));
+
+    assertThat(read.stripped()).asString().isEqualTo("{\"choices\":[{}]}");
+  }
+
+  @Test
   void shouldDeriveRowsFromUsage() throws PayloadException {
     String answer =
         "{'choices':[{'sgl_ext':{'routed_experts':'QUJD','routed_experts_dtype':'uint8'}}],"
@@ -122,7 +169,15 @@ class AnswerTest {
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
-      value = {"[]", "text", "{'choices':[", "{'choices':[{'a':1}", "{'a':", "''"})
+      value = {
+        "[]",
+        "text",
+        "{'choices':[",
+        "{'choices':[{'routed_experts':'QUJ",
+        "{'choices':[{'a':1}",
+        "{'a':",
+        "''"
+      })
   void shouldRefuseWhatIsNotJson(String answer) {
     assertThatThrownBy(() -> Answer.read(json(answer)))
         .isInstanceOfSatisfying(

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
@@ -37,7 +38,7 @@ class PayloadTest {
   void shouldDecodeOrRefuse(String name, JsonNode described) throws PayloadException {
     Payload payload =
         new Payload(
-            described.get("base64").asText().getBytes(StandardCharsets.US_ASCII),
+            ByteBuffer.wrap(described.get("base64").asText().getBytes(StandardCharsets.US_ASCII)),
             Optional.ofNullable(described.get("dtype")).map(JsonNode::asText),
             described.path("rows").asInt(Payload.UNKNOWN_ROWS));
 

@@ -22,8 +22,11 @@ import io.vertx.core.http.HttpClientOptions;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpMethod;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.http.HttpVersion;
+import io.vertx.core.streams.WriteStream;
 import java.io.IOException;
 import java.net.ServerSocket;
 import java.net.URI;
@@ -42,6 +45,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -505,17 +510,104 @@ class ProxyTapIT {
     await().atMost(Duration.ofSeconds(30)).until(() -> received.get() == size);
   }
 
-  private static void writeUntilFull(HttpServerResponse response, AtomicLong written, long size) {
+  @Test
+  void shouldSlowAClientDownForASlowEngine() {
+    AtomicReference<HttpServerRequest> reading = new AtomicReference<>();
+    HttpServer slow =
+        vertx
+            .createHttpServer()
+            .requestHandler(
+                request -> {
+                  request.pause();
+                  reading.set(request);
+                })
+            .listen(0, "127.0.0.1")
+            .await();
+    URI uri = URI.create("http://127.0.0.1:" + slow.actualPort());
+    startWith(
+        ProxySettings.of("127.0.0.1", 0, List.of(uri), EngineDialect.SGLANG, 1), records::add);
+    AtomicLong written = new AtomicLong();
+    long size = 64L << 20;
+    client
+        .request(HttpMethod.POST, port, "127.0.0.1", "/v1/files")
+        .onSuccess(
+            request -> {
+              request.setChunked(true);
+              writeUntilFull(request, written, size);
+            });
+
+    await().until(() -> reading.get() != null);
+    AtomicLong before = new AtomicLong(-1);
+    await()
+        .pollInterval(Duration.ofMillis(300))
+        .until(() -> before.getAndSet(written.get()) == written.get());
+    assertThat(written.get()).isLessThan(size / 2);
+
+    AtomicLong received = new AtomicLong();
+    reading.get().handler(chunk -> received.addAndGet(chunk.length()));
+    reading.get().resume();
+    await().atMost(Duration.ofSeconds(30)).until(() -> received.get() == size);
+  }
+
+  @Test
+  void shouldPassAnswersThatAreCompressedAnyway() {
+    start(EngineDialect.SGLANG, 1);
+    Buffer compressed = Buffer.buffer(new byte[] {0x1f, (byte) 0x8b, 8, 0});
+    engine.behave(
+        received ->
+            received
+                .request()
+                .response()
+                .putHeader("content-type", "application/json")
+                .putHeader("content-encoding", "gzip")
+                .end(compressed));
+
+    Answered answered = complete(PROMPT);
+
+    assertThat(answered.body()).isEqualTo(compressed);
+    assertThat(answered.header("content-encoding")).isEqualTo("gzip");
+    assertThat(tap.status().faults()).containsEntry(TapFault.COMPRESSED, 1L);
+  }
+
+  @Test
+  void shouldServeAndCountWhatIsDroppedWhileTheTapIsBehind() {
+    CountDownLatch stuck = new CountDownLatch(1);
+    startWith(
+        settings(EngineDialect.SGLANG, 1),
+        record -> {
+          try {
+            stuck.await(1, TimeUnit.MINUTES);
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+        });
+    engine.behave(json(200, sglang(raw(IDS))));
+
+    await()
+        .atMost(Duration.ofSeconds(30))
+        .until(
+            () -> {
+              for (int i = 0; i < 100; i++) {
+                assertThat(complete(PROMPT).text()).isEqualTo(PLAIN);
+              }
+              return tap.status().faults().containsKey(TapFault.BEHIND);
+            });
+
+    stuck.countDown();
+    assertThat(tap.status().state()).isNotInstanceOf(TapStatus.Resting.class);
+  }
+
+  private static void writeUntilFull(WriteStream<Buffer> stream, AtomicLong written, long size) {
     String line = "data: " + "x".repeat((64 << 10) - 7) + "\n";
     while (written.get() < size) {
       written.addAndGet(line.length());
-      response.write(line);
-      if (response.writeQueueFull()) {
-        response.drainHandler(drained -> writeUntilFull(response, written, size));
+      stream.write(Buffer.buffer(line));
+      if (stream.writeQueueFull()) {
+        stream.drainHandler(drained -> writeUntilFull(stream, written, size));
         return;
       }
     }
-    response.end();
+    stream.end();
   }
 
   @Test
@@ -530,7 +622,7 @@ class ProxyTapIT {
 
     assertThat(answered.status()).isEqualTo(502);
     assertThat(answered.text()).contains("smelt: " + nobody + " does not answer");
-    assertThat(tap.engines().inFlight(nobody)).isZero();
+    await().until(() -> tap.engines().inFlight(nobody) == 0);
   }
 
   @Test
@@ -574,15 +666,16 @@ class ProxyTapIT {
       tap = newTap(settings, records::add);
 
       assertThatThrownBy(() -> tap.listen().await())
-          .hasMessageContaining(
-              "127.0.0.1:" + taken.getLocalPort() + ": the proxy cannot listen there")
+          .hasMessageContaining("127.0.0.1:" + taken.getLocalPort() + ": cannot listen there")
           .hasMessageEndingWith("set proxy.port to a free port");
     }
   }
 
   @Test
   void shouldKeepServingWhileManyClientsAreTapped() {
-    start(EngineDialect.SGLANG, 1);
+    startWith(
+        ProxySettings.of("127.0.0.1", 0, List.of(engine.uri()), EngineDialect.SGLANG, 1),
+        records::add);
     engine.behave(json(200, sglang(raw(IDS))));
     AtomicInteger good = new AtomicInteger();
 
@@ -671,7 +764,7 @@ class ProxyTapIT {
         64,
         3,
         Duration.ofMinutes(1),
-        1024,
+        64,
         64L << 20);
   }
 

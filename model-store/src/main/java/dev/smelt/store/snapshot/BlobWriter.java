@@ -17,6 +17,9 @@ import java.security.MessageDigest;
  */
 public final class BlobWriter implements WritableByteChannel {
 
+  /** Small enough that what was hashed is still in the processor's cache when it is written. */
+  private static final int PIECE = 1 << 18;
+
   private final StoreFiles files;
   private final Blobs blobs;
   private final Path temporary;
@@ -64,8 +67,12 @@ public final class BlobWriter implements WritableByteChannel {
   @Override
   public int write(ByteBuffer bytes) throws IOException {
     int count = bytes.remaining();
-    sha.update(bytes.duplicate());
-    files.operations().write(channel, bytes);
+    int end = bytes.limit();
+    while (bytes.position() < end) {
+      bytes.limit(Math.min(end, bytes.position() + PIECE));
+      sha.update(bytes.duplicate());
+      files.operations().write(channel, bytes);
+    }
     length += count;
     return count;
   }

@@ -1,9 +1,9 @@
-package dev.smelt.agent.api;
+package dev.smelt.agent.config;
 
 import java.io.IOException;
 
 /** Says which setting to change where a server cannot listen. */
-final class Listening {
+public final class Listening {
 
   private Listening() {}
 
@@ -11,7 +11,7 @@ final class Listening {
    * @param settings the part of the configuration that host and port stand in
    * @param failure as the server gave it; its type differs between transports
    */
-  static Throwable failed(String settings, String host, int port, Throwable failure) {
+  public static Throwable failed(String settings, String host, int port, Throwable failure) {
     if (failure instanceof IOException) {
       return new IllegalStateException(
           "%s:%d: cannot listen there (%s); set %s.port to a free port"
