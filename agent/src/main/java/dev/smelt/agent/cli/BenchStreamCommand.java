@@ -4,11 +4,13 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.smelt.agent.broker.EmbeddedBroker;
+import dev.smelt.streams.benchmark.CombiningBenchmark;
+import dev.smelt.streams.benchmark.Mode;
+import dev.smelt.streams.benchmark.Model;
+import dev.smelt.streams.benchmark.ScaleBenchmark;
+import dev.smelt.streams.benchmark.ScaleBenchmark.Scale;
 import dev.smelt.streams.benchmark.StreamsBenchmark;
 import dev.smelt.streams.benchmark.StreamsBenchmark.Line;
-import dev.smelt.streams.benchmark.StreamsBenchmark.Mode;
-import dev.smelt.streams.benchmark.StreamsBenchmark.Model;
-import dev.smelt.streams.benchmark.StreamsBenchmark.Scale;
 import dev.smelt.streams.benchmark.StreamsBenchmark.Time;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -23,6 +25,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ExitCode;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -35,8 +38,9 @@ import picocli.CommandLine.Spec;
     description = {
       "Speed of the streams topology beside a bare consumer, and beside a topology that does nothing,"
           + " on the same records of an embedded broker; and the cost of combining at the tap.",
-      "With --scale: a fleet of engines sends by the clock, one instance counts, and the result says"
-          + " how many processors the fleet takes."
+      "With --scale: the records of a fleet of engines are written first, about 8 GB of disk with"
+          + " the defaults; one instance then counts them, and the result says how many times faster"
+          + " than the fleet sends them, and whether every record and decision was counted once."
     },
     footer = {"  smelt bench stream --megabytes 20", "  smelt bench stream --scale"})
 final class BenchStreamCommand implements Callable<Integer> {
@@ -63,7 +67,7 @@ final class BenchStreamCommand implements Callable<Integer> {
 
   @Option(
       names = "--megabytes",
-      defaultValue = "600",
+      defaultValue = "1500",
       paramLabel = "N",
       description = "Records of each model and mode, in megabytes; ${DEFAULT-VALUE} by default.")
   private int megabytes;
@@ -75,7 +79,9 @@ final class BenchStreamCommand implements Callable<Integer> {
       description = "Tokens in a record; ${DEFAULT-VALUE} by default.")
   private int tokens;
 
-  @Option(names = "--scale", description = "Measure what a fleet of engines takes.")
+  @Option(
+      names = "--scale",
+      description = "Measure whether one instance keeps up with a fleet of engines.")
   private boolean scale;
 
   @Option(
@@ -114,11 +120,10 @@ final class BenchStreamCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, ExecutionException, InterruptedException {
     if (scale) {
-      scale();
-    } else {
-      speed();
+      return scale() ? ExitCode.OK : ExitCode.SOFTWARE;
     }
-    return 0;
+    speed();
+    return ExitCode.OK;
   }
 
   private void speed() throws IOException, ExecutionException, InterruptedException {
@@ -129,10 +134,14 @@ final class BenchStreamCommand implements Callable<Integer> {
     for (Model shape : models) {
       List<Double> combining = new ArrayList<>();
       for (int length : TOKENS_OF_RECORDS) {
-        combining.add(StreamsBenchmark.combiningNanosPerToken(shape, length, SEED));
+        combining.add(CombiningBenchmark.nanosPerToken(shape, length, SEED));
       }
       for (Mode kind : modes) {
-        Line line = onBroker(benchmark -> benchmark.measure(shape, kind, tokens, megabytes, SEED));
+        Line line =
+            onBroker(
+                (servers, state) ->
+                    new StreamsBenchmark(servers, state)
+                        .measure(shape, kind, tokens, megabytes, SEED));
         put(array.addObject(), line, combining);
         result.printPart(
             out -> print(out, line, combining),
@@ -142,19 +151,22 @@ final class BenchStreamCommand implements Callable<Integer> {
     result.print(() -> array, out -> {});
   }
 
-  private void scale() throws IOException, ExecutionException, InterruptedException {
+  /** True if every record and decision was counted once. */
+  private boolean scale() throws IOException, ExecutionException, InterruptedException {
     Model shape = model.isEmpty() ? Model.ALL.get(Model.ALL.size() - 1) : models().get(0);
     Scale measured =
         onBroker(
-            benchmark ->
-                benchmark.scale(
-                    shape,
-                    replicas,
-                    tokensPerSecond,
-                    Duration.ofSeconds(interval),
-                    intervals,
-                    SEED));
+            (servers, state) ->
+                new ScaleBenchmark(servers, state)
+                    .measure(
+                        shape,
+                        replicas,
+                        tokensPerSecond,
+                        Duration.ofSeconds(interval),
+                        intervals,
+                        SEED));
     result.print(() -> json(measured), out -> print(out, measured));
+    return measured.complete();
   }
 
   private List<Model> models() {
@@ -173,15 +185,15 @@ final class BenchStreamCommand implements Callable<Integer> {
 
   /** A measurement on a broker of its own. */
   private interface Measurement<T> {
-    T on(StreamsBenchmark benchmark) throws ExecutionException, InterruptedException;
+    T on(String bootstrapServers, String stateFolder)
+        throws ExecutionException, InterruptedException;
   }
 
   private static <T> T onBroker(Measurement<T> measurement)
       throws IOException, ExecutionException, InterruptedException {
     Path folder = Files.createTempDirectory("smelt-bench");
     try (EmbeddedBroker broker = EmbeddedBroker.start(folder.resolve("kafka"))) {
-      return measurement.on(
-          new StreamsBenchmark(broker.bootstrapServers(), folder.resolve("state").toString()));
+      return measurement.on(broker.bootstrapServers(), folder.resolve("state").toString());
     } finally {
       delete(folder);
     }
@@ -257,9 +269,23 @@ final class BenchStreamCommand implements Callable<Integer> {
         result.bytes() / 1e6 / result.records() * result.fleetRate());
     out.printf(
         Locale.ROOT,
-        "  sent %,d records in %.1f s; one instance had counted the last %.2f s later%n",
+        "  wrote %,d records (%.1f GB on disk) in %.1f s; one instance counted them in %.1f s:"
+            + " %,.0f records/s, %.1f times what the fleet sends%n",
         result.records(),
+        result.bytesOnDisk() / 1e9,
         result.sendSeconds(),
+        result.countSeconds(),
+        result.rate(),
+        result.timesFleetRate());
+    out.printf(
+        Locale.ROOT,
+        "  the windows hold %,d of %,d records and %,d of %,d decisions: %s; the last one could be"
+            + " read %.2f s after its last record was counted%n",
+        result.countedRecords(),
+        result.records(),
+        result.countedDecisions(),
+        result.decisions(),
+        result.complete() ? "complete" : "NOT complete",
         result.lagSeconds());
     out.printf(
         Locale.ROOT,
@@ -285,7 +311,14 @@ final class BenchStreamCommand implements Callable<Integer> {
     entry.put("records", result.records());
     entry.put("bytes", result.bytes());
     entry.put("sendSeconds", result.sendSeconds());
+    entry.put("bytesOnDisk", result.bytesOnDisk());
+    entry.put("countSeconds", result.countSeconds());
+    entry.put("countedPerSecond", result.rate());
+    entry.put("timesFleetRate", result.timesFleetRate());
     entry.put("lagSeconds", result.lagSeconds());
+    entry.put("decisions", result.decisions());
+    entry.put("countedRecords", result.countedRecords());
+    entry.put("countedDecisions", result.countedDecisions());
     entry.put("processorSeconds", result.processorSeconds());
     entry.put("processors", result.processors());
     entry.put("instances", instances(result));

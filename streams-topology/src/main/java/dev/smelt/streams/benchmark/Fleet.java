@@ -1,7 +1,5 @@
 package dev.smelt.streams.benchmark;
 
-import dev.smelt.streams.benchmark.StreamsBenchmark.Mode;
-import dev.smelt.streams.benchmark.StreamsBenchmark.Model;
 import dev.smelt.streams.topology.Topics;
 import dev.smelt.streams.usage.Combined;
 import dev.smelt.streams.usage.Decisions;
@@ -16,7 +14,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.locks.LockSupport;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
@@ -84,9 +81,13 @@ final class Fleet {
     return new LayerKey(model.name(), "model.layers." + layer + ".mlp");
   }
 
-  /** Sends what all engines would have sent up to now, one record a layer each span. */
-  Sent sendAtOnce(int steps, Duration span) {
-    Instant begin = Instant.now().minus(span.multipliedBy(steps));
+  /**
+   * Sends what all engines send in some steps, as fast as it can.
+   *
+   * @param span of one step, in which each engine sends one record a layer
+   * @param begin of the first step, in the records' own time
+   */
+  Sent send(int steps, Duration span, Instant begin) {
     long started = System.nanoTime();
     long bytes = 0;
     try (KafkaProducer<String, byte[]> producer = producer()) {
@@ -97,31 +98,27 @@ final class Fleet {
       }
       producer.flush();
     }
-    return sent(steps, bytes, started);
-  }
-
-  /** Sends as the engines do: each once in a span, one after another, by the clock. */
-  Sent sendInTime(int steps, Duration span) {
-    long started = System.nanoTime();
-    long bytes = 0;
-    try (KafkaProducer<String, byte[]> producer = producer()) {
-      for (int step = 0; step < steps; step++) {
-        for (int engine = 0; engine < engines; engine++) {
-          long due = started + step * span.toNanos() + engine * span.toNanos() / engines;
-          while (System.nanoTime() < due) {
-            LockSupport.parkNanos(due - System.nanoTime());
-          }
-          bytes += send(producer, engine, step, Instant.now());
-        }
-      }
-      producer.flush();
-    }
-    return sent(steps, bytes, started);
-  }
-
-  private Sent sent(int steps, long bytes, long started) {
     return new Sent(
         (long) steps * engines * model.layers(), bytes, (System.nanoTime() - started) / 1e9);
+  }
+
+  /** Tells the topology that so much time has passed: one heartbeat a layer. */
+  @SuppressWarnings("FutureReturnValueIgnored") // whoever waits for windows misses what is lost
+  void sendHeartbeats(Instant at) {
+    try (KafkaProducer<String, byte[]> producer = producer()) {
+      for (int layer = 0; layer < model.layers(); layer++) {
+        LayerKey key = key(model, layer);
+        UsageRecord heartbeat =
+            UsageRecord.heartbeat(key, "clock", "", 0, at, model.experts(), model.topK());
+        producer.send(
+            new ProducerRecord<>(
+                Topics.ROUTING,
+                null,
+                at.toEpochMilli(),
+                key.toString(),
+                UsageRecordFormat.write(heartbeat)));
+      }
+    }
   }
 
   @SuppressWarnings("FutureReturnValueIgnored") // whoever counts the records misses what is lost

@@ -27,6 +27,12 @@ public record StreamsSettings(
     Duration commitInterval,
     int replication) {
 
+  /**
+   * Records that are taken from those fetched at a time: few enough that those of large layers are
+   * still in the processor's cache when they are counted.
+   */
+  public static final int RECORDS_OF_A_POLL = 100;
+
   /** As properties for {@code KafkaStreams}: exactly once, version 2. */
   public Properties properties() {
     Properties properties = new Properties();
@@ -50,6 +56,8 @@ public record StreamsSettings(
     properties.put(
         StreamsConfig.consumerPrefix(ConsumerConfig.MAX_PARTITION_FETCH_BYTES_CONFIG),
         Topics.MAX_RECORD_BYTES);
+    properties.put(
+        StreamsConfig.consumerPrefix(ConsumerConfig.MAX_POLL_RECORDS_CONFIG), RECORDS_OF_A_POLL);
     // As large as the system allows: the next records arrive while these are counted.
     properties.put(StreamsConfig.consumerPrefix(ConsumerConfig.RECEIVE_BUFFER_CONFIG), -1);
     return properties;

@@ -60,6 +60,7 @@ class RoutingConfigTest {
 
     assertThat(properties)
         .containsEntry("processing.guarantee", "exactly_once_v2")
-        .containsEntry("commit.interval.ms", 1000L);
+        .containsEntry("commit.interval.ms", 1000L)
+        .containsEntry("consumer.max.poll.records", 100);
   }
 }

@@ -1,0 +1,7 @@
+package dev.smelt.streams.benchmark;
+
+/** Whether taps combine decisions, or send every one. */
+public enum Mode {
+  COMBINED,
+  RAW
+}
