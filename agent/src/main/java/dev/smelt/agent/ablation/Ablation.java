@@ -45,6 +45,9 @@ public final class Ablation {
 
   private static final int HALF = 50;
   private static final long SEED = 7;
+  private static final List<Alignment> ALIGNMENTS = List.of(Alignment.NONE, Alignment.EXPERT_0);
+  private static final List<Similarity> SIMILARITIES =
+      List.of(Similarity.CO_ACTIVATION, Similarity.ROUTER_WEIGHT, Similarity.WEIGHT);
 
   /**
    * @param checkpoint folder of a byte-level model
@@ -64,7 +67,16 @@ public final class Ablation {
       int bytes,
       List<Strategy> strategies,
       List<Integer> off,
-      Set<Recovery> recoveries) {}
+      Set<Recovery> recoveries) {
+
+    /** How many compressed models are measured. */
+    public int rows() {
+      return 2 * off.size() * (strategies.size() + recoveries.size())
+          + ALIGNMENTS.size()
+          + SIMILARITIES.size()
+          + 3;
+    }
+  }
 
   /** What second moments can do for merged and factored experts. */
   public enum Recovery {
@@ -154,13 +166,12 @@ public final class Ablation {
   /** What the paper's ingredients are worth, at half of the memory. */
   private void variants(TrafficStatistics statistics) throws IOException {
     Recipe.Choices standard = choices(Strategy.M_SMOE);
-    for (Alignment alignment : List.of(Alignment.NONE, Alignment.EXPERT_0)) {
+    for (Alignment alignment : ALIGNMENTS) {
       measure(standard.with(alignment), "aligned to " + alignment, statistics, recipe -> recipe);
     }
     measure(
         standard.with(Budget.UNIFORM), "same groups in each layer", statistics, recipe -> recipe);
-    for (Similarity similarity :
-        List.of(Similarity.CO_ACTIVATION, Similarity.ROUTER_WEIGHT, Similarity.WEIGHT)) {
+    for (Similarity similarity : SIMILARITIES) {
       measure(standard.with(similarity), "by " + similarity, statistics, recipe -> recipe);
     }
     measure(standard, "plain average", statistics, changing(Ablation::plain));
@@ -204,10 +215,7 @@ public final class Ablation {
 
   private Recipe refitted(Recipe recipe, Traffic texts) {
     try {
-      MemoryTensors merged = new MemoryTensors();
-      new Compressor(compute)
-          .compress(checkpoint, recipe.plan(), recipe.options(), merged, Progress.none());
-      RefitRecording recording = new RefitRecording(compute, checkpoint.blocks(), merged);
+      RefitRecording recording = Refitting.recording(compute, checkpoint, recipe);
       texts.run(model, recording);
       Map<String, BlockRefit> byBlock =
           recording.moments().stream()

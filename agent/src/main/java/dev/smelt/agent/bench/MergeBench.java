@@ -1,10 +1,8 @@
 package dev.smelt.agent.bench;
 
-import dev.smelt.agent.compute.Compute;
-import dev.smelt.agent.merge.Alignment;
-import dev.smelt.agent.merge.AlignmentCache;
 import dev.smelt.agent.merge.GroupMerger;
 import dev.smelt.agent.merge.MergedExpert;
+import dev.smelt.agent.merge.NeuronOrders;
 import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
@@ -18,6 +16,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.Random;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
@@ -53,30 +52,35 @@ public final class MergeBench {
 
   private static List<Figure> run(Checkpoint checkpoint) {
     MoeBlock block = checkpoint.blocks().get(0);
-    AlignmentCache alignments = AlignmentCache.inMemory();
     List<Integer> order = new ArrayList<>(IntStream.range(0, block.width()).boxed().toList());
     Collections.shuffle(order, new Random(1));
-    for (int member = 1; member < MEMBERS; member++) {
-      alignments.keep(
-          new AlignmentCache.Pair(block.name(), 0, member),
-          order.stream().mapToInt(Integer::intValue).toArray());
-    }
+    int[] shuffled = order.stream().mapToInt(Integer::intValue).toArray();
+    NeuronOrders reordered =
+        new NeuronOrders(
+            IntStream.range(1, MEMBERS)
+                .boxed()
+                .collect(Collectors.toMap(member -> member, member -> shuffled)));
     double bytes = block.roles().stream().mapToLong(block::elements).sum() * 2.0 * block.experts();
-    double reading = bytes / Timing.fastest(ROUNDS, () -> read(checkpoint, block)) / 1e9;
+    List<NeuronOrders> kinds = List.of(NeuronOrders.STORED, reordered);
+    List<Runnable> works = new ArrayList<>();
+    works.add(() -> read(checkpoint, block));
+    for (NeuronOrders orders : kinds) {
+      MergedExpert merged = new GroupMerger(checkpoint).merge(block, plan(block), 0, orders);
+      works.add(() -> block.roles().forEach(merged::stored));
+    }
+    double[] seconds = Timing.fastest(ROUNDS, works);
     List<Figure> figures = new ArrayList<>();
-    for (Alignment alignment : List.of(Alignment.NONE, Alignment.DOMINANT)) {
-      MergedExpert merged =
-          new GroupMerger(checkpoint, alignment, alignments, Compute.cpu())
-              .merge(block, plan(block), 0);
+    for (int i = 0; i < kinds.size(); i++) {
       figures.add(
           new Figure(
               "merge of %d bf16 experts, %s"
                   .formatted(
-                      MEMBERS, alignment == Alignment.NONE ? "stored order" : "reordered neurons"),
-              bytes / Timing.fastest(ROUNDS, () -> block.roles().forEach(merged::stored)) / 1e9,
+                      MEMBERS,
+                      kinds.get(i) == NeuronOrders.STORED ? "stored order" : "reordered neurons"),
+              bytes / seconds[i + 1] / 1e9,
               "GB/s read",
               "reading alone",
-              OptionalDouble.of(reading)));
+              OptionalDouble.of(bytes / seconds[0] / 1e9)));
     }
     return figures;
   }

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicInteger;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -109,8 +110,15 @@ final class AblateCommand implements Callable<Integer> {
                 : strategies.stream().map(Strategy::named).toList(),
             off,
             recoveries());
+    ProgressLine progress = new ProgressLine(spec.commandLine().getErr(), "comparing");
+    AtomicInteger done = new AtomicInteger();
     Ablation.Result found =
-        Ablation.run(setup, row -> result.printPart(out -> out.println(line(row))));
+        Ablation.run(
+            setup,
+            row ->
+                result.printPart(
+                    out -> out.println(line(row)),
+                    () -> progress.show(done.incrementAndGet(), setup.rows())));
     result.print(
         () -> new ObjectMapper().valueToTree(found),
         out ->

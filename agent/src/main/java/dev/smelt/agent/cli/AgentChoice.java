@@ -1,6 +1,7 @@
 package dev.smelt.agent.cli;
 
 import java.net.URI;
+import java.nio.file.Path;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
@@ -23,7 +24,17 @@ final class AgentChoice {
           "A bearer token, where the agent asks for one; default: the environment's SMELT_TOKEN.")
   private @Nullable String token;
 
+  @Option(
+      names = "--trust",
+      paramLabel = "FILE",
+      description =
+          "PEM certificates to trust, in place of the system's; for an agent that signed its own.")
+  private @Nullable Path trusted;
+
   AgentClient client() {
-    return new AgentClient(agent, Optional.ofNullable(token).filter(secret -> !secret.isBlank()));
+    return new AgentClient(
+        agent,
+        Optional.ofNullable(token).filter(secret -> !secret.isBlank()),
+        Optional.ofNullable(trusted));
   }
 }

@@ -3,6 +3,7 @@ package dev.smelt.agent.cli;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.smelt.store.http.TrustedCertificates;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.URI;
@@ -14,6 +15,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import javax.net.ssl.SSLHandshakeException;
 
 /** Asks the API of a running agent. */
 final class AgentClient {
@@ -24,11 +26,17 @@ final class AgentClient {
 
   private final URI agent;
   private final Optional<String> token;
-  private final HttpClient http = HttpClient.newBuilder().connectTimeout(LIMIT).build();
+  private final HttpClient http;
 
-  AgentClient(URI agent, Optional<String> token) {
+  /**
+   * @param trusted the only certificates to trust; the system's if absent
+   */
+  AgentClient(URI agent, Optional<String> token, Optional<Path> trusted) {
     this.agent = agent;
     this.token = token;
+    HttpClient.Builder builder = HttpClient.newBuilder().connectTimeout(LIMIT);
+    trusted.map(TrustedCertificates::context).ifPresent(builder::sslContext);
+    this.http = builder.build();
   }
 
   /**
@@ -73,6 +81,9 @@ final class AgentClient {
     token.ifPresent(secret -> request.header("authorization", "Bearer " + secret));
     try {
       return http.send(request.timeout(LIMIT).build(), HttpResponse.BodyHandlers.ofString());
+    } catch (SSLHandshakeException e) {
+      throw new IOException(
+          agent + ": its certificate is not trusted; name it with --trust if it signed its own", e);
     } catch (ConnectException | HttpTimeoutException e) {
       throw new IOException(
           agent + ": no agent answers there; start one with smelt up, or name it with --to", e);

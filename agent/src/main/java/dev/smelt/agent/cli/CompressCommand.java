@@ -99,8 +99,8 @@ final class CompressCommand implements Callable<Integer> {
       arity = "1..*",
       paramLabel = "FILE",
       description =
-          "What merged experts of this very plan are refitted to; strategies m-smoe and ream use"
-              + " them.")
+          "What merged experts of this very plan are refitted to, from smelt trace --plan; several"
+              + " add up. Strategies m-smoe and ream use them.")
   private List<Path> refitMoments = List.of();
 
   @Option(
@@ -226,7 +226,7 @@ final class CompressCommand implements Callable<Integer> {
               && statistics.moments().isPresent()
               && recoveries.whiten()
           ? recipe.reducedBy(new WhitenedFactoring(statistics.moments().get(), bytes))
-          : refitted(recipe);
+          : refitted(opened, recipe);
     }
     Plan planned =
         plan != null
@@ -236,13 +236,17 @@ final class CompressCommand implements Callable<Integer> {
                 RoutingTrace.read(opened.blocks(), routing),
                 choices.options(averageGroups));
     Reduction reduction = rankRatio == null ? new Whole() : new Factoring(rankRatio, keep);
-    return refitted(new Recipe(planned, new CompressOptions(alignment, alignments, reduction)));
+    return refitted(
+        opened, new Recipe(planned, new CompressOptions(alignment, alignments, reduction)));
   }
 
-  private Recipe refitted(Recipe recipe) {
-    return refitMoments.isEmpty() || !recoveries.refit()
-        ? recipe
-        : recipe.reducedBy(new Refitting(block -> MomentsFile.readRefit(block, refitMoments)));
+  private Recipe refitted(Checkpoint opened, Recipe recipe) {
+    if (refitMoments.isEmpty() || !recoveries.refit()) {
+      return recipe;
+    }
+    String groups = recipe.groups(opened);
+    return recipe.reducedBy(
+        new Refitting(block -> MomentsFile.readRefit(block, refitMoments, groups)));
   }
 
   private long bytes(String budget, long all) {

@@ -50,6 +50,10 @@ final class ModelChoice {
   /** A model and what to call it. */
   record Named(String name, MoeModel model) {}
 
+  Path checkpoint() {
+    return checkpoint;
+  }
+
   Named load() {
     try (Checkpoint opened = Checkpoint.open(checkpoint)) {
       SnapshotChoice chosen = snapshot;

@@ -409,7 +409,9 @@ final class StoreCommand implements Runnable {
     Verification found =
         choice
             .local()
-            .verify(reportOnly ? Verification.OnDamage.REPORT : Verification.OnDamage.QUARANTINE);
+            .verify(
+                reportOnly ? Verification.OnDamage.REPORT : Verification.OnDamage.QUARANTINE,
+                new ProgressLine(spec.commandLine().getErr(), "hashing")::show);
     if (json) {
       print(JSON.valueToTree(found));
     } else {

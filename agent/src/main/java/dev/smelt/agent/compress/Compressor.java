@@ -2,7 +2,6 @@ package dev.smelt.agent.compress;
 
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.merge.BlockAligner;
-import dev.smelt.agent.merge.GroupMerger;
 import dev.smelt.agent.plan.Plan;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
@@ -37,19 +36,12 @@ public final class Compressor {
       CompactSink sink,
       Progress progress)
       throws IOException {
-    GroupMerger merger =
-        new GroupMerger(checkpoint, options.alignment(), options.alignments(), compute);
     BlockAligner aligner =
         new BlockAligner(
             checkpoint, options.alignment(), options.alignments(), compute, progress::aligned);
     MergedGroups groups =
         new MergedGroups(
-            checkpoint,
-            plan,
-            aligner,
-            merger,
-            compute,
-            (block, group) -> !sink.holds(block, group));
+            checkpoint, plan, aligner, compute, (block, group) -> !sink.holds(block, group));
     Reduction.Writer writer = options.reduction().prepare(groups);
     List<MoeBlock> blocks = groups.blocks();
     for (int layer = 0; layer < blocks.size(); layer++) {

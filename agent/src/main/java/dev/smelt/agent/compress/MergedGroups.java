@@ -4,6 +4,7 @@ import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.merge.BlockAligner;
 import dev.smelt.agent.merge.GroupMerger;
 import dev.smelt.agent.merge.MergedExpert;
+import dev.smelt.agent.merge.NeuronOrders;
 import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.agent.plan.Plan;
 import dev.smelt.store.checkpoint.Checkpoint;
@@ -32,16 +33,11 @@ final class MergedGroups {
   }
 
   MergedGroups(
-      Checkpoint checkpoint,
-      Plan plan,
-      BlockAligner aligner,
-      GroupMerger merger,
-      Compute compute,
-      Wanted wanted) {
+      Checkpoint checkpoint, Plan plan, BlockAligner aligner, Compute compute, Wanted wanted) {
     this.checkpoint = checkpoint;
     this.plan = plan;
     this.aligner = aligner;
-    this.merger = merger;
+    this.merger = new GroupMerger(checkpoint);
     this.compute = compute;
     this.wanted = wanted;
     blocks().forEach(this::plan);
@@ -81,7 +77,7 @@ final class MergedGroups {
    */
   void each(MoeBlock block, Visitor visitor) {
     LayerPlan ofBlock = plan(block);
-    aligner.align(block, ofBlock, group -> wanted.test(block, group));
+    NeuronOrders orders = aligner.align(block, ofBlock, group -> wanted.test(block, group));
     for (int group = 0; group < ofBlock.groups(); group++) {
       if (!wanted.test(block, group)) {
         continue;
@@ -89,7 +85,7 @@ final class MergedGroups {
       if (Thread.currentThread().isInterrupted()) {
         throw new CancellationException("the compression was cancelled");
       }
-      visitor.visit(group, merger.merge(block, ofBlock, group));
+      visitor.visit(group, merger.merge(block, ofBlock, group, orders));
     }
   }
 }

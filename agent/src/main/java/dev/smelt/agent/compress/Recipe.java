@@ -3,6 +3,7 @@ package dev.smelt.agent.compress;
 import dev.smelt.agent.merge.Alignment;
 import dev.smelt.agent.merge.AlignmentCache;
 import dev.smelt.agent.plan.Budget;
+import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.agent.plan.Plan;
 import dev.smelt.agent.plan.PlanOptions;
 import dev.smelt.agent.plan.Planner;
@@ -12,6 +13,10 @@ import dev.smelt.agent.statistics.TrafficStatistics;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
 import java.util.OptionalInt;
 
 /**
@@ -118,6 +123,30 @@ public record Recipe(Plan plan, CompressOptions options) {
   public Recipe reducedBy(Reduction reduction) {
     return new Recipe(
         plan, new CompressOptions(options.alignment(), options.alignments(), reduction));
+  }
+
+  /**
+   * Which merged experts come of this, however they are reduced afterwards: 64 hexadecimal digits
+   * that differ for another checkpoint, other groups or weights, and another alignment.
+   */
+  public String groups(Checkpoint checkpoint) {
+    StringBuilder what =
+        new StringBuilder(checkpoint.digest()).append('\n').append(options.alignment());
+    for (LayerPlan layer : plan.layers()) {
+      what.append('\n')
+          .append(layer.block())
+          .append(layer.dominant())
+          .append(layer.labels())
+          .append(layer.weights());
+    }
+    try {
+      return HexFormat.of()
+          .formatHex(
+              MessageDigest.getInstance("SHA-256")
+                  .digest(what.toString().getBytes(StandardCharsets.UTF_8)));
+    } catch (NoSuchAlgorithmException impossible) {
+      throw new IllegalStateException(impossible);
+    }
   }
 
   /** Bytes of all experts of a checkpoint in their stored types. */

@@ -1,43 +1,115 @@
 package dev.smelt.agent.merge;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Arrays;
+
 /**
- * Loops over bfloat16 numbers, as bits in shorts. With vector instructions where the JVM was
+ * Loops over bfloat16 numbers, stored little-endian. With vector instructions where the JVM was
  * started with {@code --add-modules jdk.incubator.vector}, because a JDK 17 does not find them by
- * itself; the results are the same to the last bit but for the rounding of a fused multiply-add.
+ * itself; the results are the same to the last bit.
  */
-abstract class Bfloat16 {
+class Bfloat16 {
+
+  /** Rows that are interleaved: as many as one load and one store can move. */
+  static final int ROWS = 4;
 
   /** The fastest that this JVM has. */
   static final Bfloat16 FASTEST =
       ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent()
           ? new VectorBfloat16()
-          : new PlainBfloat16();
+          : new Bfloat16();
 
-  /** {@code sums[i] += weight * stored[i]} for the first elements. */
-  abstract void accumulate(short[] stored, int count, float weight, float[] sums);
+  /**
+   * Where parts of a sum lie.
+   *
+   * @param stored little-endian
+   * @param at byte position of each part's first element
+   * @param weights one for each
+   */
+  record Parts(ByteBuffer[] stored, int[] at, float[] weights) {}
 
-  /** Rounds the first elements to nearest, ties to even. Values must be finite. */
-  abstract void encode(float[] values, int count, short[] into);
+  /**
+   * The scaled sum {@code scale * sum weight_m part_m}, rounded to nearest, ties to even.
+   *
+   * @param from first element
+   * @param to element after the last
+   * @param into takes element i at byte {@code at + 2 i}
+   * @return zero; NaN if a sum is not finite
+   */
+  float sum(Parts parts, float scale, int from, int to, byte[] into, int at) {
+    float[] sums = new float[to - from];
+    // Minus zero, so that a lone part keeps the sign of its zeros.
+    Arrays.fill(sums, -0f);
+    for (int part = 0; part < parts.stored.length; part++) {
+      ByteBuffer stored = parts.stored[part];
+      int first = parts.at[part] + 2 * from;
+      float weight = parts.weights[part];
+      for (int i = 0; i < sums.length; i++) {
+        sums[i] += weight * Float.intBitsToFloat(stored.getShort(first + 2 * i) << 16);
+      }
+    }
+    float poison = 0;
+    for (int i = 0; i < sums.length; i++) {
+      float sum = sums[i] * scale;
+      // Zero times what is not finite is NaN and stays so: no branch for each element.
+      poison += 0f * sum;
+      short rounded = rounded(sum);
+      into[at + 2 * (from + i)] = (byte) rounded;
+      into[at + 2 * (from + i) + 1] = (byte) (rounded >>> 8);
+    }
+    return poison;
+  }
 
   static short rounded(float value) {
     int bits = Float.floatToRawIntBits(value);
     return (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
   }
 
-  /** One element after the other. */
-  static final class PlainBfloat16 extends Bfloat16 {
+  /** Longs that {@link #ROWS} interleaved rows take. */
+  static int interleavedLength(int cols) {
+    return ROWS * section(cols);
+  }
 
-    @Override
-    void accumulate(short[] stored, int count, float weight, float[] sums) {
-      for (int i = 0; i < count; i++) {
-        sums[i] += weight * Float.intBitsToFloat(stored[i] << 16);
+  /** Where column col of interleaved rows is. */
+  static int interleaved(int col, int cols) {
+    return (col & 3) * section(cols) + (col >> 2);
+  }
+
+  private static int section(int cols) {
+    return (cols + 3) / 4;
+  }
+
+  /**
+   * Puts the elements that {@link #ROWS} rows have in a column side by side.
+   *
+   * @param at byte position of each row
+   * @param from first column
+   * @param into takes column c at {@link #interleaved}, the first row in the lowest bits
+   */
+  void interleave(ByteBuffer stored, int[] at, int from, int cols, long[] into) {
+    for (int col = from; col < cols; col++) {
+      long column = 0;
+      for (int row = ROWS - 1; row >= 0; row--) {
+        column = column << 16 | stored.getShort(at[row] + 2 * col) & 0xffffL;
       }
+      into[interleaved(col, cols)] = column;
     }
+  }
 
-    @Override
-    void encode(float[] values, int count, short[] into) {
-      for (int i = 0; i < count; i++) {
-        into[i] = rounded(values[i]);
+  /**
+   * The inverse of {@link #interleave}.
+   *
+   * @param interleaved little-endian
+   * @param at byte position of each row in {@code into}
+   */
+  void separate(byte[] interleaved, int[] at, int from, int cols, byte[] into) {
+    ByteBuffer columns = ByteBuffer.wrap(interleaved).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer rows = ByteBuffer.wrap(into).order(ByteOrder.LITTLE_ENDIAN);
+    for (int col = from; col < cols; col++) {
+      long column = columns.getLong(Long.BYTES * interleaved(col, cols));
+      for (int row = 0; row < ROWS; row++) {
+        rows.putShort(at[row] + 2 * col, (short) (column >>> 16 * row));
       }
     }
   }

@@ -7,10 +7,12 @@ import dev.smelt.store.checkpoint.MoeBlock;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -19,8 +21,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.IntPredicate;
 
 /**
- * Finds the alignments that a block's groups need and that are not known yet, one pair of experts
- * per processor at a time, so that merging finds them in the cache.
+ * Finds the alignments that a block's groups need: those that are known in the cache, all others
+ * one pair of experts per processor at a time.
  */
 public final class BlockAligner {
 
@@ -50,15 +52,27 @@ public final class BlockAligner {
    * where the first one stopped.
    *
    * @param wanted which groups will be merged
+   * @return the order of the neurons of every member that is reordered
    * @throws MergeException if a weight of the checkpoint is NaN or infinite
    * @throws CancellationException when the thread is interrupted; the interrupt stays set
    */
-  public void align(MoeBlock block, LayerPlan plan, IntPredicate wanted) {
-    List<AlignmentCache.Pair> unknown =
-        pairs(block, plan, wanted).stream().filter(pair -> !known(block, pair)).toList();
-    if (unknown.isEmpty()) {
-      return;
+  public NeuronOrders align(MoeBlock block, LayerPlan plan, IntPredicate wanted) {
+    Map<Integer, int[]> orders = new ConcurrentHashMap<>();
+    List<AlignmentCache.Pair> unknown = new ArrayList<>();
+    for (AlignmentCache.Pair pair : pairs(block, plan, wanted)) {
+      cache
+          .find(pair)
+          .filter(order -> order.length == block.width())
+          .ifPresentOrElse(order -> orders.put(pair.member(), order), () -> unknown.add(pair));
     }
+    if (!unknown.isEmpty()) {
+      alignAll(block, unknown, orders);
+    }
+    return new NeuronOrders(orders);
+  }
+
+  private void alignAll(
+      MoeBlock block, List<AlignmentCache.Pair> unknown, Map<Integer, int[]> orders) {
     if (Thread.currentThread().isInterrupted()) {
       throw cancelled();
     }
@@ -67,7 +81,7 @@ public final class BlockAligner {
     for (AlignmentCache.Pair pair : unknown) {
       tasks.add(
           () -> {
-            align(block, pair);
+            orders.put(pair.member(), align(block, pair));
             progress.aligned(block.name(), done.incrementAndGet(), unknown.size());
             return null;
           });
@@ -111,13 +125,11 @@ public final class BlockAligner {
     return pairs;
   }
 
-  private boolean known(MoeBlock block, AlignmentCache.Pair pair) {
-    return cache.find(pair).filter(order -> order.length == block.width()).isPresent();
-  }
-
-  private void align(MoeBlock block, AlignmentCache.Pair pair) {
+  private int[] align(MoeBlock block, AlignmentCache.Pair pair) {
     ExpertWeights reference = ExpertWeights.read(checkpoint, block, pair.reference());
     ExpertWeights member = ExpertWeights.read(checkpoint, block, pair.member());
-    cache.keep(pair, aligner.permutation(reference, member));
+    int[] order = aligner.permutation(reference, member);
+    cache.keep(pair, order);
+    return order;
   }
 }

@@ -4,7 +4,6 @@ import dev.smelt.store.safetensors.DType;
 import dev.smelt.store.safetensors.Floats;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.ShortBuffer;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -13,7 +12,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The scaled sum of matrices that lie on disk row by row, {@code scale * sum weight_m W_m}, in
  * tiles that fit the processor's cache: every element is read once in its stored type, widened,
- * summed in 32-bit floats and written once. Spread over the processors.
+ * summed in 32-bit floats and written once; bfloat16 that stays so by {@link Bfloat16Merge}. Spread
+ * over the processors.
  *
  * @param dtype of all parts
  * @param cols of every matrix; a vector is one row
@@ -55,7 +55,7 @@ record TiledMerge(
 
   /** Takes a tile of the result; called from several threads. */
   private interface Sink {
-    void accept(int at, float[] values, int count, Scratch scratch);
+    void accept(int at, float[] values, int count);
   }
 
   /**
@@ -64,19 +64,17 @@ record TiledMerge(
    * @throws NotFinite if an element is NaN or infinite
    */
   byte[] bytes() {
+    if (dtype == DType.BF16) {
+      return Bfloat16Merge.bytes(this);
+    }
     byte[] result = new byte[Math.multiplyExact(rows * cols, dtype.bytes())];
     run(
-        (at, values, count, scratch) -> {
+        (at, values, count) -> {
           ByteBuffer into =
               ByteBuffer.wrap(result, at * dtype.bytes(), count * dtype.bytes())
                   .slice()
                   .order(ByteOrder.LITTLE_ENDIAN);
-          if (dtype == DType.BF16) {
-            Bfloat16.FASTEST.encode(values, count, scratch.shorts);
-            into.asShortBuffer().put(scratch.shorts, 0, count);
-          } else {
-            Floats.encode(values, 0, count, dtype, into);
-          }
+          Floats.encode(values, 0, count, dtype, into);
         });
     return result;
   }
@@ -88,7 +86,7 @@ record TiledMerge(
    */
   float[] floats() {
     float[] result = new float[Math.multiplyExact(rows, cols)];
-    run((at, values, count, scratch) -> System.arraycopy(values, 0, result, at, count));
+    run((at, values, count) -> System.arraycopy(values, 0, result, at, count));
     return result;
   }
 
@@ -119,7 +117,7 @@ record TiledMerge(
                 int count = Math.min(tile, width - from);
                 sum(row, from, width, count, scratch);
                 scratch.scale(scale, count);
-                sink.accept(row * width + from, scratch.sums, count, scratch);
+                sink.accept(row * width + from, scratch.sums, count);
               }
               scratch.requireFinite();
             });
@@ -145,35 +143,26 @@ record TiledMerge(
     private final float[] decoded;
     private final float[] row;
     private final float[] poison;
-    private final short[] shorts;
-    private final ShortBuffer[] shortViews;
     private final ByteBuffer[] views;
 
     Scratch(int tile) {
       sums = new float[tile];
-      decoded = new float[dtype == DType.BF16 ? 0 : tile];
+      decoded = new float[tile];
       row = new float[tile];
       poison = new float[tile];
-      shorts = new short[tile];
       views =
           parts.stream()
               .map(part -> part.stored().duplicate().order(ByteOrder.LITTLE_ENDIAN))
               .toArray(ByteBuffer[]::new);
-      shortViews = Arrays.stream(views).map(ByteBuffer::asShortBuffer).toArray(ShortBuffer[]::new);
     }
 
     /** Adds the weighted elements of a part. */
     void add(int part, int element, int count, float[] into) {
       float weight = parts.get(part).weight();
-      if (dtype == DType.BF16) {
-        shortViews[part].get(element, shorts, 0, count);
-        Bfloat16.FASTEST.accumulate(shorts, count, weight, into);
-      } else {
-        ByteBuffer bytes = views[part].position(element * dtype.bytes());
-        Floats.decode(bytes, dtype, decoded, 0, count);
-        for (int i = 0; i < count; i++) {
-          into[i] += weight * decoded[i];
-        }
+      ByteBuffer bytes = views[part].position(element * dtype.bytes());
+      Floats.decode(bytes, dtype, decoded, 0, count);
+      for (int i = 0; i < count; i++) {
+        into[i] += weight * decoded[i];
       }
     }
 

@@ -20,9 +20,10 @@ import java.util.Optional;
  * <block>.moments.<e>.inputs} F32 [d, d]: the sums of {@link ExpertMoments}. An expert with no
  * tokens may be left out. Metadata: {@code model}.
  *
- * <p>Of a refit, per group g {@code <block>.refit.tokens} I64 [groups], {@code
- * <block>.refit.<g>.activations} F32 [F, F] and {@code <block>.refit.<g>.outputs} F32 [d, F]: the
- * sums of {@link GroupMoments}. One file may hold both.
+ * <p>Of a refit, {@code *.refit.safetensors}, per group g {@code <block>.refit.tokens} I64
+ * [groups], {@code <block>.refit.<g>.activations} F32 [F, F] and {@code <block>.refit.<g>.outputs}
+ * F32 [d, F]: the sums of {@link GroupMoments}. A group with no tokens may be left out. Metadata:
+ * {@code model} and {@code groups}, which merged experts they are of.
  */
 public final class MomentsFile {
 
@@ -31,6 +32,7 @@ public final class MomentsFile {
   private static final String INPUTS = ".inputs";
   private static final String ACTIVATIONS = ".activations";
   private static final String REFIT_TOKENS = ".refit.tokens";
+  private static final String GROUPS = "groups";
 
   private MomentsFile() {}
 
@@ -138,36 +140,48 @@ public final class MomentsFile {
     return new ExpertMoments(tokens, inputs, activations);
   }
 
-  /** Writes what merged experts are to be fitted to. */
-  public static void writeRefit(Path file, String model, List<BlockRefit> moments) {
+  /**
+   * Writes what merged experts are to be fitted to; groups that have seen no token are left out.
+   *
+   * @param groups says which merged experts: sums of others can't be added to these
+   */
+  public static void writeRefit(Path file, String model, String groups, List<BlockRefit> moments) {
     List<Tensor> tensors = new ArrayList<>();
     for (BlockRefit block : moments) {
       long[] tokens = block.groups().stream().mapToLong(GroupMoments::tokens).toArray();
       tensors.add(
           Tensor.longs(block.block() + REFIT_TOKENS, List.of((long) tokens.length), tokens));
       for (int group = 0; group < tokens.length; group++) {
-        GroupMoments of = block.groups().get(group);
-        tensors.add(tensor(refit(block.block(), group, "activations"), of.activations()));
-        tensors.add(tensor(refit(block.block(), group, "outputs"), of.outputs()));
+        if (tokens[group] > 0) {
+          GroupMoments of = block.groups().get(group);
+          tensors.add(tensor(refit(block.block(), group, "activations"), of.activations()));
+          tensors.add(tensor(refit(block.block(), group, "outputs"), of.outputs()));
+        }
       }
     }
-    SafetensorsWriter.write(file, Map.of(MODEL, model), tensors);
+    SafetensorsWriter.write(file, Map.of(MODEL, model, GROUPS, groups), tensors);
   }
 
   /**
    * What the merged experts of one block are to be fitted to, over all files together.
    *
-   * @throws StatisticsException as {@link #read}
+   * @param groups which merged experts, as when they were written
+   * @throws StatisticsException as {@link #read}, and if a file is of other merged experts
    */
-  public static BlockRefit readRefit(MoeBlock block, List<Path> files) {
+  public static BlockRefit readRefit(MoeBlock block, List<Path> files, String groups) {
     return files.stream()
-        .map(path -> readRefit(block, path))
+        .map(path -> readRefit(block, path, groups))
         .reduce(BlockRefit::plus)
         .orElseThrow(() -> new StatisticsException("no moments files are given"));
   }
 
-  private static BlockRefit readRefit(MoeBlock block, Path path) {
+  private static BlockRefit readRefit(MoeBlock block, Path path, String merged) {
     try (SafetensorsFile file = SafetensorsFile.open(path)) {
+      if (!merged.equals(file.metadata().get(GROUPS))) {
+        throw new StatisticsException(
+            "%s: is not of these merged experts; record it with smelt trace --plan for the same plan, --align and checkpoint"
+                .formatted(path));
+      }
       String tokensName = block.name() + REFIT_TOKENS;
       if (!file.tensors().containsKey(tokensName)) {
         throw new StatisticsException(
@@ -176,6 +190,15 @@ public final class MomentsFile {
       long[] tokens = file.longs(tokensName);
       List<GroupMoments> groups = new ArrayList<>();
       for (int group = 0; group < tokens.length; group++) {
+        if (tokens[group] < 0) {
+          throw new StatisticsException(
+              "%s: %s says that group %d has seen %d tokens"
+                  .formatted(path, tokensName, group, tokens[group]));
+        }
+        if (tokens[group] == 0) {
+          groups.add(GroupMoments.zero(block.hidden(), block.width()));
+          continue;
+        }
         groups.add(
             new GroupMoments(
                 tokens[group],

@@ -18,8 +18,8 @@ import java.util.Map;
 
 /**
  * Watches a model run with its original experts and adds up what the merged ones would need to make
- * the same outputs. It takes {@code 4 (F² + 3 d F)} bytes per group, however many tokens pass. For
- * one thread at a time.
+ * the same outputs. Groups of one are left out: they make them already. It takes {@code 4 (F² + 3 d
+ * F)} bytes per group, however many tokens pass. For one thread at a time.
  */
 public final class RefitRecording implements ForwardObserver {
 
@@ -46,13 +46,22 @@ public final class RefitRecording implements ForwardObserver {
         throw new StatisticsException(
             block.name() + ": a refit is possible for experts gated by SiLU only");
       }
-      maps.put(block.name(), this.merged.map(block));
+      maps.put(block.name(), ofSeveral(this.merged.map(block)));
       List<GroupMoments> groups = new ArrayList<>();
       for (int group = 0; group < this.merged.groups(block); group++) {
         groups.add(GroupMoments.zero(block.hidden(), block.width()));
       }
       sums.add(groups);
     }
+  }
+
+  /**
+   * The group of each expert; -1 also for an expert that is its whole group, and stays as it is.
+   */
+  private static int[] ofSeveral(int[] map) {
+    return Arrays.stream(map)
+        .map(group -> Arrays.stream(map).filter(other -> other == group).count() > 1 ? group : -1)
+        .toArray();
   }
 
   @Override

@@ -88,6 +88,34 @@ class InferenceCommandsTest {
   }
 
   @Test
+  void shouldCompareStrategiesAndShowProgressBesideJson() throws IOException {
+    Path traffic = Files.createDirectory(folder.resolve("traffic"));
+    Files.copy(text, traffic.resolve("a.txt"));
+    Files.copy(text, traffic.resolve("b.txt"));
+
+    int exit =
+        run(
+            "ablate",
+            "--checkpoint",
+            checkpoint,
+            "--traffic",
+            traffic,
+            "--bytes",
+            512,
+            "--strategy",
+            "m-smoe,smelt",
+            "--off",
+            "50",
+            "--json");
+
+    assertThat(exit).isZero();
+    JsonNode result = new ObjectMapper().readTree(out.toString());
+    assertThat(result.path("rows")).hasSize(2 * (2 + 2) + 2 + 3 + 3);
+    assertThat(result.path("full").path("score").path("bytes").asLong()).isEqualTo(512);
+    assertThat(err.toString()).contains("comparing: 6 %").contains("comparing: 100 %");
+  }
+
+  @Test
   void shouldEvaluateASnapshotOfAStore() throws Exception {
     // Given a snapshot that keeps half of the first layer's experts
     Path store = folder.resolve("store");

@@ -76,6 +76,7 @@ class StoreCommandTest {
     assertThat(out.toString()).contains("removed 1 snapshots; deleted 1 blobs");
     assertThat(run("verify")).isZero();
     assertThat(out.toString()).contains("1 snapshots, 2 blobs").contains("0 damaged");
+    assertThat(err.toString()).contains("hashing: 100 %");
     assertThat(run("unpin", "tiny", "keep", "--why", "over")).isZero();
   }
 

@@ -8,16 +8,16 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
 import java.util.Random;
-import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class Bfloat16Test {
 
   /** No multiple of any vector's length. */
   private static final int COUNT = 1003;
 
-  private static final List<Bfloat16> BOTH =
-      List.of(new Bfloat16.PlainBfloat16(), new VectorBfloat16());
+  private static final List<Bfloat16> BOTH = List.of(new Bfloat16(), new VectorBfloat16());
 
   private final Random random = new Random(5);
 
@@ -27,21 +27,25 @@ class Bfloat16Test {
   }
 
   @Test
-  void shouldWidenAndSum() {
-    short[] stored = new short[COUNT];
-    float[] widened = new float[COUNT];
-    ByteBuffer bytes = ByteBuffer.allocate(2 * COUNT).order(ByteOrder.LITTLE_ENDIAN);
+  void shouldSumToTheSameBitsWithAndWithoutVectors() {
+    ByteBuffer first = stored(COUNT);
+    ByteBuffer second = stored(COUNT + 7);
+    float[] a = widened(first, 0);
+    float[] b = widened(second, 7);
+    float[] sums = new float[COUNT];
     for (int i = 0; i < COUNT; i++) {
-      stored[i] = (short) (Float.floatToIntBits((float) random.nextGaussian()) >>> 16);
-      bytes.putShort(stored[i]);
+      sums[i] = (0.3f * a[i] + 0.7f * b[i]) * 1.5f;
     }
-    Floats.decode(bytes.flip(), DType.BF16, widened, 0, COUNT);
+    ByteBuffer expected = ByteBuffer.allocate(2 * COUNT).order(ByteOrder.LITTLE_ENDIAN);
+    Floats.encode(sums, 0, COUNT, DType.BF16, expected);
+    Bfloat16.Parts parts =
+        new Bfloat16.Parts(
+            new ByteBuffer[] {first, second}, new int[] {0, 14}, new float[] {0.3f, 0.7f});
 
     for (Bfloat16 loops : BOTH) {
-      float[] sums = new float[COUNT];
-      loops.accumulate(stored, COUNT, 0.3f, sums);
-      loops.accumulate(stored, COUNT, 0.7f, sums);
-      assertThat(sums).containsExactly(widened, Offset.offset(1e-6f));
+      byte[] into = new byte[2 * COUNT + 6];
+      assertThat(loops.sum(parts, 1.5f, 0, COUNT, into, 6)).isZero();
+      assertThat(into).endsWith(expected.array());
     }
   }
 
@@ -56,14 +60,80 @@ class Bfloat16Test {
     values[2] = Float.intBitsToFloat(0x3f81_8000);
     ByteBuffer expected = ByteBuffer.allocate(2 * COUNT).order(ByteOrder.LITTLE_ENDIAN);
     Floats.encode(values, 0, COUNT, DType.BF16, expected);
-    expected.flip();
+
+    for (int i = 0; i < COUNT; i++) {
+      assertThat(Bfloat16.rounded(values[i])).isEqualTo(expected.getShort(2 * i));
+    }
+  }
+
+  @Test
+  void shouldKeepTheSignOfALonePartsZeros() {
+    ByteBuffer zeros = ByteBuffer.allocateDirect(2 * COUNT).order(ByteOrder.LITTLE_ENDIAN);
+    for (int i = 0; i < COUNT; i++) {
+      zeros.putShort(2 * i, Short.MIN_VALUE);
+    }
 
     for (Bfloat16 loops : BOTH) {
-      short[] rounded = new short[COUNT];
-      loops.encode(values, COUNT, rounded);
-      for (int i = 0; i < COUNT; i++) {
-        assertThat(rounded[i]).isEqualTo(expected.getShort(2 * i));
-      }
+      byte[] into = new byte[2 * COUNT];
+      assertThat(loops.sum(alone(zeros), 1, 0, COUNT, into, 0)).isZero();
+      assertThat(ByteBuffer.wrap(into)).isEqualTo(zeros);
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 500, COUNT - 1})
+  void shouldSayThatASumIsNotFinite(int damaged) {
+    ByteBuffer stored = stored(COUNT);
+    stored.putShort(2 * damaged, (short) 0x7f80);
+
+    for (Bfloat16 loops : BOTH) {
+      assertThat(loops.sum(alone(stored), 1, 0, COUNT, new byte[2 * COUNT], 0)).isNaN();
+    }
+  }
+
+  @Test
+  void shouldInterleaveRowsAndSeparateThemAgain() {
+    ByteBuffer rows = stored(4 * COUNT);
+    int[] at = {6 * COUNT, 0, 4 * COUNT, 2 * COUNT};
+
+    for (Bfloat16 loops : BOTH) {
+      long[] columns = new long[Bfloat16.interleavedLength(COUNT)];
+      loops.interleave(rows, at, 0, COUNT, columns);
+      for (int col = 0; col < COUNT; col++) {
+        long column = columns[Bfloat16.interleaved(col, COUNT)];
+        for (int row = 0; row < 4; row++) {
+          assertThat((short) (column >>> 16 * row)).isEqualTo(rows.getShort(at[row] + 2 * col));
+        }
+      }
+      ByteBuffer bytes =
+          ByteBuffer.allocate(Long.BYTES * columns.length).order(ByteOrder.LITTLE_ENDIAN);
+      bytes.asLongBuffer().put(columns);
+      byte[] into = new byte[8 * COUNT];
+      loops.separate(bytes.array(), at, 0, COUNT, into);
+      assertThat(ByteBuffer.wrap(into)).isEqualTo(rows);
+    }
+  }
+
+  private static Bfloat16.Parts alone(ByteBuffer stored) {
+    return new Bfloat16.Parts(new ByteBuffer[] {stored}, new int[1], new float[] {1});
+  }
+
+  private ByteBuffer stored(int count) {
+    ByteBuffer bytes = ByteBuffer.allocateDirect(2 * count).order(ByteOrder.LITTLE_ENDIAN);
+    for (int i = 0; i < count; i++) {
+      bytes.putShort(2 * i, (short) (Float.floatToIntBits((float) random.nextGaussian()) >>> 16));
+    }
+    return bytes;
+  }
+
+  private static float[] widened(ByteBuffer stored, int from) {
+    float[] values = new float[COUNT];
+    Floats.decode(
+        stored.duplicate().order(ByteOrder.LITTLE_ENDIAN).position(2 * from),
+        DType.BF16,
+        values,
+        0,
+        COUNT);
+    return values;
   }
 }

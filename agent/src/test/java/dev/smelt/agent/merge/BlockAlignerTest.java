@@ -63,12 +63,16 @@ class BlockAlignerTest {
 
   @Test
   void shouldAlignOnlyPairsThatAreNotKnown() {
-    aligner(Alignment.EXPERT_0).align(block, plan, group -> true);
+    NeuronOrders first = aligner(Alignment.EXPERT_0).align(block, plan, group -> true);
     progress.clear();
 
-    aligner(Alignment.EXPERT_0).align(block, plan, group -> true);
+    NeuronOrders second = aligner(Alignment.EXPERT_0).align(block, plan, group -> true);
 
     assertThat(progress).isEmpty();
+    assertThat(second.byMember()).containsOnlyKeys(1, 2, 3, 4, 5);
+    second
+        .byMember()
+        .forEach((member, order) -> assertThat(order).isEqualTo(first.byMember().get(member)));
   }
 
   @Test

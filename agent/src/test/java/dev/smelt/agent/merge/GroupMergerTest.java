@@ -24,7 +24,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.assertj.core.data.Offset;
@@ -74,8 +73,7 @@ class GroupMergerTest {
   @Test
   void shouldLeaveAGroupOfOneUnchanged() {
     ExpertWeights merged =
-        merger(checkpoint, Alignment.DOMINANT)
-            .merge(block, plan(List.of(0, 1, 1, 1, 1, 1, 1, 1), 0.125), 0)
+        merge(checkpoint, plan(List.of(0, 1, 1, 1, 1, 1, 1, 1), 0.125), 0, Alignment.DOMINANT)
             .weights();
 
     assertThat(merged.matrix(Role.UP).values()).isEqualTo(checkpoint.expert(block, 0, Role.UP));
@@ -84,8 +82,7 @@ class GroupMergerTest {
   @Test
   void shouldLetTheDominantExpertStandForAGroupThatWasNeverUsed() {
     ExpertWeights merged =
-        merger(checkpoint, Alignment.DOMINANT)
-            .merge(block, plan(List.of(0, 0, 0, 1, 1, 1, 1, 1), 0), 1)
+        merge(checkpoint, plan(List.of(0, 0, 0, 1, 1, 1, 1, 1), 0), 1, Alignment.DOMINANT)
             .weights();
 
     assertThat(merged.matrix(Role.UP).values()).isEqualTo(checkpoint.expert(block, 3, Role.UP));
@@ -101,7 +98,7 @@ class GroupMergerTest {
       expected.add(expert, 0.125, new Aligner(COMPUTE).permutation(reference, expert));
     }
 
-    MergedExpert merged = merger(checkpoint, Alignment.DOMINANT).merge(block, plan, 0);
+    MergedExpert merged = merge(checkpoint, plan, 0, Alignment.DOMINANT);
 
     for (Role role : block.roles()) {
       float[] average = expected.result().matrix(role).values();
@@ -124,41 +121,11 @@ class GroupMergerTest {
         damaged("model.layers.0.block_sparse_moe.experts.3.w2.weight", Float.NEGATIVE_INFINITY);
     try (Checkpoint broken = Checkpoint.open(damaged)) {
       MergedExpert alone =
-          merger(broken, Alignment.NONE).merge(block, plan(List.of(0, 1, 2, 3, 4, 5, 6, 7), 1), 3);
+          merge(broken, plan(List.of(0, 1, 2, 3, 4, 5, 6, 7), 1), 3, Alignment.NONE);
       assertThatThrownBy(() -> alone.stored(Role.DOWN))
           .isInstanceOf(MergeException.class)
           .hasMessageContaining("DOWN of expert 3 holds -Infinity");
     }
-  }
-
-  @Test
-  void shouldAlignEachPairOnce() {
-    List<AlignmentCache.Pair> asked = new ArrayList<>();
-    AlignmentCache cache = AlignmentCache.inMemory();
-    GroupMerger merger =
-        new GroupMerger(
-            checkpoint,
-            Alignment.EXPERT_0,
-            new AlignmentCache() {
-              @Override
-              public Optional<int[]> find(Pair pair) {
-                return cache.find(pair);
-              }
-
-              @Override
-              public void keep(Pair pair, int[] permutation) {
-                asked.add(pair);
-                cache.keep(pair, permutation);
-              }
-            },
-            COMPUTE);
-    LayerPlan plan = plan(List.of(0, 0, 0, 1, 1, 1, 1, 1), 0.125);
-
-    ExpertWeights first = merger.merge(block, plan, 1).weights();
-    ExpertWeights second = merger.merge(block, plan, 1).weights();
-
-    assertThat(asked).hasSize(5).doesNotHaveDuplicates();
-    assertThat(second.matrix(Role.UP).values()).isEqualTo(first.matrix(Role.UP).values());
   }
 
   @Test
@@ -167,16 +134,19 @@ class GroupMergerTest {
     try (Checkpoint broken = Checkpoint.open(damaged)) {
       assertThatThrownBy(
               () ->
-                  merger(broken, Alignment.NONE)
-                      .merge(block, plan(List.of(0, 0, 0, 0, 0, 0, 0, 0), 0.125), 0)
+                  merge(broken, plan(List.of(0, 0, 0, 0, 0, 0, 0, 0), 0.125), 0, Alignment.NONE)
                       .weights())
           .isInstanceOf(MergeException.class)
           .hasMessageContaining("model.layers.0.block_sparse_moe: UP of expert 2 holds NaN");
     }
   }
 
-  private static GroupMerger merger(Checkpoint checkpoint, Alignment alignment) {
-    return new GroupMerger(checkpoint, alignment, AlignmentCache.inMemory(), COMPUTE);
+  private MergedExpert merge(Checkpoint from, LayerPlan plan, int group, Alignment alignment) {
+    NeuronOrders orders =
+        new BlockAligner(
+                from, alignment, AlignmentCache.inMemory(), COMPUTE, AlignmentProgress.none())
+            .align(block, plan, wanted -> wanted == group);
+    return new GroupMerger(from).merge(block, plan, group, orders);
   }
 
   /** The first expert of each group is dominant. */

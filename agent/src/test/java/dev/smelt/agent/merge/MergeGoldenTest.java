@@ -43,14 +43,13 @@ class MergeGoldenTest {
                   checkpoint.blocks(),
                   List.of(Goldens.path("mixtral-grouping/routing.safetensors"))),
               new PlanOptions(Strategy.M_SMOE, Similarity.ROUTER_LOGITS, Budget.REFERENCE, 4));
-      GroupMerger merger =
-          new GroupMerger(checkpoint, Alignment.NONE, AlignmentCache.inMemory(), Compute.cpu());
+      GroupMerger merger = new GroupMerger(checkpoint);
 
       for (MoeBlock block : checkpoint.blocks()) {
         LayerPlan layer = plan.layer(block.name()).orElseThrow();
         for (int group = 0; group < layer.groups(); group++) {
           // When
-          ExpertWeights merged = merger.merge(block, layer, group).weights();
+          ExpertWeights merged = merger.merge(block, layer, group, NeuronOrders.STORED).weights();
 
           // Then
           for (int member : layer.members(group)) {

@@ -61,13 +61,27 @@ class MomentsFileTest {
     GroupMoments group =
         new GroupMoments(
             9, matrix(block.width(), block.width()), matrix(block.hidden(), block.width()));
-    MomentsFile.writeRefit(file, "m", List.of(new BlockRefit(block.name(), List.of(group, group))));
+    GroupMoments none = GroupMoments.zero(block.hidden(), block.width());
+    MomentsFile.writeRefit(
+        file, "m", "plan 1", List.of(new BlockRefit(block.name(), List.of(none, group))));
 
-    BlockRefit read = MomentsFile.readRefit(block, List.of(file, file));
+    BlockRefit read = MomentsFile.readRefit(block, List.of(file, file), "plan 1");
 
     assertThat(read.groups()).hasSize(2);
+    assertThat(read.groups().get(0).tokens()).isZero();
     assertThat(read.groups().get(1).tokens()).isEqualTo(18);
     assertThat(read.groups().get(1).outputs().at(1, 2)).isEqualTo(2 * group.outputs().at(1, 2));
+  }
+
+  @Test
+  void shouldNotRefitToOtherGroups() {
+    Path file = folder.resolve("r.refit.safetensors");
+    MomentsFile.writeRefit(file, "m", "plan 1", List.of());
+
+    assertThatThrownBy(() -> MomentsFile.readRefit(block, List.of(file), "plan 2"))
+        .isInstanceOf(StatisticsException.class)
+        .hasMessageContaining(file + ": is not of these merged experts")
+        .hasMessageContaining("smelt trace --plan");
   }
 
   @Test

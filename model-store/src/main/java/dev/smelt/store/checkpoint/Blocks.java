@@ -39,34 +39,53 @@ final class Blocks {
 
   /** Blocks whose experts lie on disk as the architecture says. */
   Found full() {
-    return find(
-        (name, experts, hidden) -> {
-          ExpertTensor down = architecture.tensor(Role.DOWN).orElseThrow();
-          TensorInfo tensor = tensor(down.name(name, 0));
-          int rank = down.fused() ? 3 : 2;
-          if (tensor.shape().size() != rank) {
-            throw broken(tensor.name(), "has shape " + tensor.shape() + ", not " + rank + " sizes");
-          }
-          boolean transposed = down.orientation() == ExpertTensor.Orientation.TRANSPOSED;
-          return size(tensor, transposed ? rank - 2 : rank - 1);
-        },
-        this::checkExperts);
+    return find((name, experts, hidden) -> fullWidth(name), this::checkExperts);
+  }
+
+  /** Whether a block of the compact form has its experts where the full form has them. */
+  private boolean leftAsItWas(String block) {
+    ExpertTensor down = architecture.tensor(Role.DOWN).orElseThrow();
+    return !tensors.containsKey(CompactNames.map(block))
+        && tensors.containsKey(down.name(block, 0));
+  }
+
+  private int fullWidth(String block) {
+    ExpertTensor down = architecture.tensor(Role.DOWN).orElseThrow();
+    return width(down, tensor(down.name(block, 0)));
+  }
+
+  private int width(ExpertTensor down, TensorInfo tensor) {
+    int rank = down.fused() ? 3 : 2;
+    if (tensor.shape().size() != rank) {
+      throw broken(tensor.name(), "has shape " + tensor.shape() + ", not " + rank + " sizes");
+    }
+    boolean transposed = down.orientation() == ExpertTensor.Orientation.TRANSPOSED;
+    return size(tensor, transposed ? rank - 2 : rank - 1);
   }
 
   /** Blocks whose experts are merged into groups. */
   Found compact() {
     return find(
         (name, experts, hidden) -> {
+          if (leftAsItWas(name)) {
+            return fullWidth(name);
+          }
           TensorInfo whole = tensors.get(CompactNames.weight(name, 0, Role.DOWN));
           return whole == null
               ? size(tensor(CompactNames.right(name, 0, Role.DOWN)), 1)
               : widest(name, experts);
         },
         block -> {
+          Optional<String> reason =
+              leftAsItWas(block.name()) ? checkExperts(block) : Optional.empty();
+          if (reason.isPresent()) {
+            return reason;
+          }
           TensorInfo map = tensor(CompactNames.map(block.name()));
           if (map.dtype() != DType.I32 || !map.shape().equals(List.of((long) block.experts()))) {
             throw broken(map.name(), "is not I32 [" + block.experts() + "]");
           }
+          return Optional.empty();
         });
   }
 
@@ -84,8 +103,9 @@ final class Blocks {
     int of(String block, int experts, int hidden);
   }
 
+  /** Says why a block that is not broken must stay as it is, where it must. */
   private interface Check {
-    void of(MoeBlock block);
+    Optional<String> of(MoeBlock block);
   }
 
   /**
@@ -128,8 +148,14 @@ final class Blocks {
             new UntouchedBlock(name, layer(name), position, size(router, 0), topK(), reason.get()));
       } else {
         MoeBlock block = block(name, router, width);
-        check.of(block);
-        blocks.add(block);
+        Optional<String> unlike = check.of(block);
+        if (unlike.isPresent()) {
+          untouched.add(
+              new UntouchedBlock(
+                  name, layer(name), position, block.experts(), block.topK(), unlike.get()));
+        } else {
+          blocks.add(block);
+        }
       }
     }
     return new Found(List.copyOf(blocks), List.copyOf(untouched));
@@ -231,10 +257,26 @@ final class Blocks {
     return stated.isNumber() ? stated.asInt() : 1;
   }
 
-  private void checkExperts(MoeBlock block) {
+  private Optional<String> checkExperts(MoeBlock block) {
+    Optional<String> unlike = Optional.empty();
+    ExpertTensor down = architecture.tensor(Role.DOWN).orElseThrow();
+    for (int expert = 0; expert < (down.fused() ? 1 : block.experts()); expert++) {
+      TensorInfo tensor = tensor(down.name(block.name(), expert));
+      int width = width(down, tensor);
+      checkExpert(block.withWidth(width), expert);
+      if (width != block.width() && unlike.isEmpty()) {
+        unlike =
+            Optional.of(
+                "%s has %d hidden neurons where expert 0 has %d; bring all experts of a layer to one width first"
+                    .formatted(tensor.name(), width, block.width()));
+      }
+    }
+    return unlike;
+  }
+
+  private void checkExpert(MoeBlock block, int expert) {
     for (ExpertTensor part : architecture.tensors()) {
-      int count = part.fused() ? 1 : block.experts();
-      for (int expert = 0; expert < count; expert++) {
+      if (expert == 0 || !part.fused()) {
         TensorInfo tensor = tensor(part.name(block.name(), expert));
         List<Long> expected = part.diskShape(block);
         if (!tensor.shape().equals(expected)) {

@@ -39,6 +39,22 @@ public record MoeBlock(
     routerExtras = List.copyOf(routerExtras);
   }
 
+  MoeBlock withWidth(int other) {
+    return new MoeBlock(
+        name,
+        layer,
+        experts,
+        topK,
+        hidden,
+        other,
+        activation,
+        scoring,
+        normalizedTopK,
+        roles,
+        routerWeight,
+        routerExtras);
+  }
+
   /** Name of the router's bias, where it has one. */
   public Optional<String> routerBias() {
     return routerExtras.stream().filter(name -> name.endsWith("bias")).findFirst();

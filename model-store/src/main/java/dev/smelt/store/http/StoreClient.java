@@ -35,6 +35,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
+import javax.net.ssl.SSLHandshakeException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -387,6 +388,9 @@ public final class StoreClient {
       HttpRequest.Builder request, HttpResponse.BodyHandler<T> bodyHandler) {
     try {
       return http.send(request.build(), bodyHandler);
+    } catch (SSLHandshakeException e) {
+      throw new StoreClientException(
+          base + ": its certificate is not trusted; name it with --trust if it signed its own", e);
     } catch (IOException e) {
       throw new StoreClientException(base + ": cannot be reached; is the agent running?", e);
     } catch (InterruptedException e) {

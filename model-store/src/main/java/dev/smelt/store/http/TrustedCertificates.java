@@ -12,11 +12,17 @@ import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
 
 /** Certificates in a PEM file as the only ones to trust. */
-final class TrustedCertificates {
+public final class TrustedCertificates {
 
   private TrustedCertificates() {}
 
-  static SSLContext context(Path file) {
+  /**
+   * A context for clients that trusts these certificates, and not the system's.
+   *
+   * @param file in PEM form, for example the certificate of a server that signed its own
+   * @throws StoreClientException if the file cannot be read or holds none
+   */
+  public static SSLContext context(Path file) {
     try (InputStream in = Files.newInputStream(file)) {
       KeyStore trusted = KeyStore.getInstance(KeyStore.getDefaultType());
       trusted.load(null, null);

@@ -314,7 +314,18 @@ public final class SnapshotStore implements AutoCloseable {
 
   /** Hashes every blob that a snapshot names, and reads every manifest. */
   public Verification verify(Verification.OnDamage onDamage) {
-    return read("verification", () -> new Verifier(files, lock, manifests, blobs).verify(onDamage));
+    return verify(onDamage, Verification.Progress.NONE);
+  }
+
+  /**
+   * Hashes every blob that a snapshot names, and reads every manifest.
+   *
+   * @param progress hears of each blob after it was hashed
+   */
+  public Verification verify(Verification.OnDamage onDamage, Verification.Progress progress) {
+    return read(
+        "verification",
+        () -> new Verifier(files, lock, manifests, blobs).verify(onDamage, progress));
   }
 
   /**

@@ -21,6 +21,20 @@ public record Verification(int manifests, int blobs, long bytes, List<Damage> da
    */
   public record Damage(String what, String reason, List<String> snapshots) {}
 
+  /** Hears how far a verification is. */
+  @FunctionalInterface
+  public interface Progress {
+
+    /** Nobody listens. */
+    Progress NONE = (bytes, all) -> {};
+
+    /**
+     * @param bytes hashed
+     * @param all bytes that there are to hash
+     */
+    void hashed(long bytes, long all);
+  }
+
   /** What is done with a blob that is damaged. */
   public enum OnDamage {
     /** It stays where it is. */

@@ -24,7 +24,7 @@ final class Verifier {
     this.blobs = blobs;
   }
 
-  Verification verify(OnDamage onDamage) throws IOException {
+  Verification verify(OnDamage onDamage, Verification.Progress progress) throws IOException {
     List<Damage> damages = new ArrayList<>();
     Map<String, List<String>> users = new TreeMap<>();
     int read = 0;
@@ -50,12 +50,23 @@ final class Verifier {
         }
       }
     }
+    long all = 0;
+    for (String digest : users.keySet()) {
+      all += blobs.present(digest) ? blobs.length(digest) : 0;
+    }
     long bytes = 0;
+    long hashed = 0;
     for (Map.Entry<String, List<String>> blob : users.entrySet()) {
       if (!blobs.present(blob.getKey())) {
         damages.add(new Damage(blob.getKey(), "is missing", blob.getValue()));
-      } else if (blobs.intact(blob.getKey())) {
-        bytes += blobs.length(blob.getKey());
+        continue;
+      }
+      long length = blobs.length(blob.getKey());
+      boolean intact = blobs.intact(blob.getKey());
+      hashed += length;
+      progress.hashed(hashed, all);
+      if (intact) {
+        bytes += length;
       } else {
         damages.add(new Damage(blob.getKey(), "has other bytes", blob.getValue()));
         if (onDamage == OnDamage.QUARANTINE) {

@@ -8,6 +8,7 @@ import dev.smelt.store.snapshot.ManifestDraft;
 import dev.smelt.store.snapshot.Publication;
 import dev.smelt.store.snapshot.Reason;
 import dev.smelt.store.snapshot.SnapshotStore;
+import io.vertx.core.net.SelfSignedCertificate;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -63,6 +64,39 @@ class StoreServeIT {
           ask(address, OPERATOR, "activate", "my-model", other.id(), "--why", "new");
       assertThat(moved.exitCode()).as(moved.err()).isZero();
       assertThat(active(store)).isEqualTo(other.id());
+    }
+  }
+
+  @Test
+  void shouldServeEncryptedToWhoeverTrustsItsCertificate() throws Exception {
+    Path root = folder.resolve("store");
+    publish(SnapshotStore.open(root, Clock.systemUTC()), "full");
+    SelfSignedCertificate certificate = SelfSignedCertificate.create();
+
+    try (RunningCommand serving =
+        new RunningCommand(
+            "store",
+            "serve",
+            "--store",
+            root.toString(),
+            "--port",
+            "0",
+            "--certificate",
+            certificate.certificatePath(),
+            "--key",
+            certificate.privateKeyPath(),
+            "--viewer-token",
+            OPERATOR)) {
+      String address = "https://localhost:" + port(serving);
+
+      assertThat(
+              ask(address, OPERATOR, "ls", "my-model", "--trust", certificate.certificatePath())
+                  .out())
+          .contains("full");
+      assertThat(ask(address, OPERATOR, "ls", "my-model").err()).contains("--trust");
+      assertThat(CommandLineRun.of("drift", "--to", address).err()).contains("--trust");
+    } finally {
+      certificate.delete();
     }
   }
 
