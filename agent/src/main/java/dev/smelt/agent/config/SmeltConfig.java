@@ -36,9 +36,17 @@ public record SmeltConfig(
         models != null && !models.isEmpty(), "models", "name at least one model to look after");
     models = List.copyOf(models);
     Set<String> names = new HashSet<>();
+    Set<Integer> ports = new HashSet<>();
     for (ModelSettings model : models) {
       Settings.require(
           names.add(model.name()), "models", "two models are called '" + model.name() + "'");
+      int port = model.proxy().port();
+      Settings.require(
+          port == 0 || ports.add(port),
+          "models",
+          "two models have proxy.port "
+              + port
+              + "; clients tell models by port, give each its own");
     }
   }
 

@@ -200,4 +200,20 @@ class ConfigFileTest {
                         """))
         .hasMessage("models: two models are called 'm'");
   }
+
+  @Test
+  void shouldRefuseTwoModelsOnOnePort() {
+    assertThatThrownBy(
+            () ->
+                ConfigFile.parse(
+                    SMALLEST
+                        + """
+                          - name: other
+                            checkpoint: other
+                            engine: {urls: ["http://127.0.0.1:8002"], dialect: vllm}
+                        """))
+        .hasMessage(
+            "models: two models have proxy.port 8000; clients tell models by port, give each its"
+                + " own");
+  }
 }

@@ -74,7 +74,8 @@ class BlueGreenDriverIT {
               new String(exchange.getRequestBody().readAllBytes(), StandardCharsets.UTF_8);
           String place = body.contains(green.toString()) ? "green" : "blue";
           this.hooks.add(exchange.getRequestURI().getPath().substring(1) + " " + place);
-          exchange.sendResponseHeaders(200, -1);
+          boolean refused = exchange.getRequestURI().getPath().equals("/refuse");
+          exchange.sendResponseHeaders(refused ? 500 : 200, -1);
           exchange.close();
         });
     hooks.start();
@@ -183,6 +184,38 @@ class BlueGreenDriverIT {
     webhooks(engines).adopt();
 
     assertThat(engines.current()).containsExactly(green);
+  }
+
+  @Test
+  void shouldKeepTheOldEngineWhenTheStartWebhookRefuses() {
+    Engines engines = new Engines(List.of(blue));
+    BlueGreenDriver driver =
+        new BlueGreenDriver(
+            settings(List.of(hook + "/refuse"), List.of(hook + "/stop")), live("this", engines));
+
+    SwapResult result = driver.swap(TARGET, PREVIOUS);
+
+    assertThat(result)
+        .isEqualTo(
+            new Kept(
+                "old",
+                "the engine on %s did not start: POST %s/refuse answered 500"
+                    .formatted(green, hook)));
+    assertThat(engines.current()).containsExactly(blue);
+    assertThat(hooks).containsExactly("stop green", "refuse green", "stop green");
+  }
+
+  @Test
+  void shouldServeWhenTheStopWebhookRefuses() {
+    Engines engines = new Engines(List.of(blue));
+    BlueGreenDriver driver =
+        new BlueGreenDriver(
+            settings(List.of(hook + "/start"), List.of(hook + "/refuse")), live("this", engines));
+
+    assertThat(driver.swap(TARGET, PREVIOUS)).isEqualTo(new Served("new"));
+
+    assertThat(engines.current()).containsExactly(green);
+    assertThat(hooks).containsExactly("refuse green", "start green", "refuse blue");
   }
 
   @Test

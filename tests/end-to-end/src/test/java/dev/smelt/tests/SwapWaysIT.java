@@ -126,6 +126,43 @@ class SwapWaysIT {
     }
   }
 
+  @Test
+  void shouldSayEverywhereWhyTheTapRests() throws Exception {
+    // Given an engine that was started without its flag
+    int port = freePort();
+    engine(port);
+    Path config = config("swap: pull", port);
+    Files.writeString(
+        config,
+        Files.readString(config)
+            .replace("share: 0", "share: 1")
+            .replace("dialect: sglang", "dialect: vllm"));
+    try (Agent agent = Agent.start(ConfigFile.read(config))) {
+      awaitServed(agent);
+
+      // When
+      for (int request = 0; request < 3; request++) {
+        assertThat(answeredBy(agent)).isEqualTo("base");
+      }
+
+      // Then
+      String reason = "start it with --enable-return-routed-experts";
+      await().atMost(PATIENCE).until(() -> body(agent.management(), "/readyz").contains(reason));
+      assertThat(body(agent.api(), "/v1/health")).contains(reason);
+      assertThat(body(agent.management(), "/metrics"))
+          .containsPattern("smelt_tap_faults_total\\{[^}]*reason=\"missing\"[^}]*\\} 3")
+          .containsPattern("smelt_tap_resting\\{[^}]*\\} 1");
+      assertThat(answeredBy(agent)).isEqualTo("base");
+    }
+  }
+
+  private String body(URI server, String path) throws Exception {
+    return http.send(
+            HttpRequest.newBuilder(server.resolve(path)).timeout(PATIENCE).build(),
+            BodyHandlers.ofString())
+        .body();
+  }
+
   /** What stands beside an engine that pulls: a copy of the store, and a load for each move. */
   private void follow(URI api, int port) {
     StoreClient client = new StoreClient(api, Optional.empty());
