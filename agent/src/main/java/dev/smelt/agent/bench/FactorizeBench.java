@@ -3,17 +3,18 @@ package dev.smelt.agent.bench;
 import dev.smelt.agent.compress.FactoringProbe;
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.compute.Matrix;
-import dev.smelt.agent.compute.SymmetricEigen;
 import dev.smelt.agent.compute.Transpose;
+import dev.smelt.agent.compute.WhiteningProbe;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.Random;
 
 /**
- * Whitened low rank beside LAPACK's full singular value decomposition of the whitened matrix, in
- * time and in the energy that the outputs lose; on weights and inputs without any structure, which
- * is the hardest case, and on such as trained layers have, where few directions dominate.
+ * Whitened low rank beside the same by LAPACK's full singular value decomposition, both from
+ * weights and second moment to both factors, in time and in the energy that the outputs lose; on
+ * weights and inputs without any structure, which is the hardest case, and on such as trained
+ * layers have, where few directions dominate.
  */
 public final class FactorizeBench {
 
@@ -71,16 +72,24 @@ public final class FactorizeBench {
     Matrix weight = falling(random(rows, cols, random), decay);
     Matrix inputs = falling(random(2 * cols, cols, random), decay);
     Matrix moment = compute.multiply(Transpose.YES, inputs, Transpose.NO, inputs);
-    Matrix whitened = whitened(compute, weight, moment);
+    GesddFactoring peer = new GesddFactoring(compute, rank);
+    Matrix whitened = compute.multiply(weight, WhiteningProbe.root(moment));
     String what = "whitened low rank, %s, %d x %d to %d".formatted(kind, rows, cols, rank);
+    double ours = Timing.fastest(() -> FactoringProbe.whitened(compute, weight, moment, rank));
+    double decomposition = Timing.fastest(() -> compute.svd(whitened));
+    double whole = Timing.fastest(() -> peer.factors(weight, moment));
+    figures.add(new Figure(what, ours, "s", "the same by LAPACK gesdd", OptionalDouble.of(whole)));
+    figures.add(
+        new Figure("  times faster", whole / ours, "times", "target", OptionalDouble.of(5)));
     figures.add(
         new Figure(
-            what,
-            Timing.fastest(() -> FactoringProbe.whitened(compute, weight, moment, rank)),
+            "  without whitening the peer's input and its factors back",
+            ours,
             "s",
-            "LAPACK gesdd",
-            OptionalDouble.of(Timing.fastest(() -> compute.svd(whitened)))));
+            "LAPACK gesdd alone",
+            OptionalDouble.of(decomposition)));
     Matrix factored = FactoringProbe.whitened(compute, weight, moment, rank).product(compute);
+    Matrix decomposed = peer.factors(weight, moment).product(compute);
     double most = FactoringProbe.loss(compute, weight, Matrix.zeros(rows, cols), moment);
     figures.add(
         new Figure(
@@ -88,30 +97,7 @@ public final class FactorizeBench {
             FactoringProbe.loss(compute, weight, factored, moment) / most,
             "of all energy",
             "LAPACK gesdd",
-            OptionalDouble.of(discarded(compute.svd(whitened).singular(), rank))));
-  }
-
-  /** {@code W R} with {@code R Rᵀ = C}, so that its best approximation loses least for C. */
-  private static Matrix whitened(Compute compute, Matrix weight, Matrix moment) {
-    SymmetricEigen eigen = compute.symmetricEigen(moment);
-    Matrix root = eigen.vectors().copy();
-    float[] factors = new float[root.rows()];
-    for (int i = 0; i < factors.length; i++) {
-      factors[i] = (float) Math.sqrt(Math.max(0, eigen.values()[i]));
-    }
-    root.scaleRows(factors);
-    return compute.multiply(Transpose.NO, weight, Transpose.YES, root);
-  }
-
-  private static double discarded(float[] singular, int rank) {
-    double all = 0;
-    double discarded = 0;
-    for (int i = 0; i < singular.length; i++) {
-      double energy = (double) singular[i] * singular[i];
-      all += energy;
-      discarded += i < rank ? 0 : energy;
-    }
-    return discarded / all;
+            OptionalDouble.of(FactoringProbe.loss(compute, weight, decomposed, moment) / most)));
   }
 
   /** Scales column j by (j + 1)^-decay. */

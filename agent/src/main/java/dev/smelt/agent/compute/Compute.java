@@ -81,9 +81,10 @@ public interface Compute {
   SymmetricEigen symmetricEigen(Matrix symmetric);
 
   /**
-   * The eigenvectors of the largest eigenvalues of a symmetric matrix, by bisection and inverse
-   * iteration (LAPACK {@code ssyevr}), or, where many are wanted, by divide and conquer. Only the
-   * lower triangle is read.
+   * The eigenvectors of the largest eigenvalues of a symmetric matrix: reduced to three diagonals,
+   * decomposed by divide and conquer, and only the wanted vectors transformed back (LAPACK {@code
+   * ssytrd}, {@code sstedc}, {@code sormtr}), the last over the processors. Only the lower triangle
+   * is read.
    *
    * @param count how many, at most n
    * @return count x n, orthonormal rows, largest eigenvalue first

@@ -8,8 +8,10 @@ import static org.bytedeco.openblas.global.openblas.CblasRowMajor;
 import static org.bytedeco.openblas.global.openblas.CblasTrans;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_dposv;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sgesdd;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_sormtr;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_sstedc;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_ssyevd;
-import static org.bytedeco.openblas.global.openblas.LAPACKE_ssyevr;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_ssytrd;
 import static org.bytedeco.openblas.global.openblas.LAPACK_COL_MAJOR;
 import static org.bytedeco.openblas.global.openblas.blas_set_num_threads;
 import static org.bytedeco.openblas.global.openblas.cblas_sgemm;
@@ -44,9 +46,6 @@ final class OpenBlasCompute implements Compute {
 
   /** Multiply-adds below which a product is not worth splitting. */
   private static final long SPLIT_FROM = 1L << 24;
-
-  /** The share of the eigenvectors from which divide and conquer finds all of them sooner. */
-  private static final double FEW_EIGENVECTORS = 0.3;
 
   private final ThreadLocal<Scratch> inputs = ThreadLocal.withInitial(Scratch::new);
   private final ThreadLocal<Scratch> outputs = ThreadLocal.withInitial(Scratch::new);
@@ -218,41 +217,49 @@ final class OpenBlasCompute implements Compute {
   @Override
   public Matrix leadingEigenvectors(Matrix symmetric, int count) {
     int n = requireSquare(symmetric);
-    if (count > FEW_EIGENVECTORS * n) {
-      return symmetricEigen(symmetric).vectors().rows(0, count);
+    Matrix leading = Matrix.zeros(count, n);
+    if (count == 0) {
+      return leading;
     }
-    Matrix vectors = Matrix.zeros(count, n);
-    if (count > 0) {
-      int info =
-          LAPACKE_ssyevr(
-              LAPACK_COL_MAJOR,
-              (byte) 'V',
-              (byte) 'I',
-              (byte) 'U',
-              n,
-              symmetric.values().clone(),
-              n,
-              0f,
-              0f,
-              n - count + 1,
-              n,
-              0f,
-              new int[1],
-              new float[n],
-              vectors.values(),
-              n,
-              new int[2 * count]);
-      if (info > 0) {
-        // Inverse iteration can miss a vector of a cluster, which divide and conquer does not.
-        return symmetricEigen(symmetric).vectors().rows(0, count);
-      }
-      check("the eigendecomposition", info);
-    }
-    int[] descending = new int[count];
+    float[] reflectors = symmetric.values().clone();
+    float[] diagonal = new float[n];
+    float[] beside = new float[n];
+    float[] factors = new float[n];
+    check(
+        "the reduction to three diagonals",
+        LAPACKE_ssytrd(LAPACK_COL_MAJOR, (byte) 'U', n, reflectors, n, diagonal, beside, factors));
+    float[] vectors = new float[n * n];
+    check(
+        "the eigendecomposition",
+        LAPACKE_sstedc(LAPACK_COL_MAJOR, (byte) 'I', n, diagonal, beside, vectors, n));
     for (int i = 0; i < count; i++) {
-      descending[i] = count - 1 - i;
+      System.arraycopy(vectors, (n - 1 - i) * n, leading.values(), i * n, n);
     }
-    return vectors.gatherRows(descending);
+    int bands = bands(count, (long) n * n * count);
+    IntStream.range(0, bands)
+        .parallel()
+        .forEach(
+            band -> {
+              int from = (int) ((long) count * band / bands);
+              Matrix share = leading.rows(from, (int) ((long) count * (band + 1) / bands));
+              check(
+                  "the eigendecomposition",
+                  LAPACKE_sormtr(
+                      LAPACK_COL_MAJOR,
+                      (byte) 'L',
+                      (byte) 'U',
+                      (byte) 'N',
+                      n,
+                      share.rows(),
+                      reflectors,
+                      n,
+                      factors,
+                      share.values(),
+                      n));
+              System.arraycopy(
+                  share.values(), 0, leading.values(), from * n, share.values().length);
+            });
+    return leading;
   }
 
   @Override

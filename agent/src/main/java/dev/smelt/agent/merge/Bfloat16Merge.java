@@ -114,10 +114,11 @@ final class Bfloat16Merge {
   private void columns(int @Nullable [][] permutations) {
     int length = Bfloat16.interleavedLength(cols);
     int bytes = Long.BYTES * length;
-    int[][] sources = new int[permutations.length][];
+    int @Nullable [][] sources = new int[permutations.length][];
     int[] first = new int[permutations.length];
     for (int part = 0; part < sources.length; part++) {
-      sources[part] = interleaved(permutations[part], length);
+      int[] permutation = permutations[part];
+      sources[part] = permutation == null ? null : interleaved(permutation, length);
       first[part] = part * bytes;
     }
     split(
@@ -129,13 +130,15 @@ final class Bfloat16Merge {
                   .order(ByteOrder.LITTLE_ENDIAN);
           ByteBuffer[] parts = new ByteBuffer[sources.length];
           Arrays.fill(parts, reordered);
+          LongBuffer[] targets = new LongBuffer[sources.length];
+          Arrays.setAll(targets, i -> reordered.asLongBuffer().slice(i * length, length));
           byte[] sums = new byte[bytes];
           float poison = 0;
           for (int unit = from; unit < to; unit++) {
             int[] at = rowsFrom(unit * Bfloat16.ROWS);
             for (int part = 0; part < parts.length; part++) {
               LOOPS.interleave(stored[part], at, 0, cols, columns);
-              gather(columns, sources[part], reordered.asLongBuffer(), part * length);
+              gather(columns, sources[part], targets[part]);
             }
             poison +=
                 LOOPS.sum(
@@ -151,9 +154,13 @@ final class Bfloat16Merge {
         });
   }
 
-  private static void gather(long[] from, int[] sources, LongBuffer into, int at) {
+  private static void gather(long[] from, int @Nullable [] sources, LongBuffer into) {
+    if (sources == null) {
+      into.put(0, from);
+      return;
+    }
     for (int i = 0; i < sources.length; i++) {
-      into.put(at + i, from[sources[i]]);
+      into.put(i, from[sources[i]]);
     }
   }
 
@@ -167,11 +174,10 @@ final class Bfloat16Merge {
   }
 
   /** The permutation of interleaved columns; what only fills up is taken from column 0. */
-  private int[] interleaved(int @Nullable [] permutation, int length) {
+  private int[] interleaved(int[] permutation, int length) {
     int[] sources = new int[length];
     for (int col = 0; col < cols; col++) {
-      sources[Bfloat16.interleaved(col, cols)] =
-          Bfloat16.interleaved(permutation == null ? col : permutation[col], cols);
+      sources[Bfloat16.interleaved(col, cols)] = Bfloat16.interleaved(permutation[col], cols);
     }
     return sources;
   }

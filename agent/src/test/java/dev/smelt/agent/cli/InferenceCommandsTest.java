@@ -24,6 +24,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -207,20 +208,45 @@ class InferenceCommandsTest {
 
   @Test
   void shouldDrawABarOnATerminalAndLinesInAPipe() {
-    ProgressLine bar = new ProgressLine(new PrintWriter(err), "work", true);
+    ProgressLine bar = new ProgressLine(new PrintWriter(err), "work", true, () -> 0);
     bar.show(50, 100);
     bar.show(10, 100);
     bar.show(100, 100);
-    ProgressLine lines = new ProgressLine(new PrintWriter(out), "work", false);
+    ProgressLine lines = new ProgressLine(new PrintWriter(out), "work", false, () -> 0);
     lines.show(1, 100);
     lines.show(2, 100);
     lines.show(100, 100);
 
     assertThat(err.toString())
         .isEqualTo(
-            "\rwork [###############---------------]  50 %"
-                + "\rwork [##############################] 100 %\n");
+            "\rwork [###############---------------]  50 %\u001b[K"
+                + "\rwork [##############################] 100 %\u001b[K\n");
     assertThat(out.toString()).isEqualTo("work: 1 %\nwork: 100 %\n");
+  }
+
+  @Test
+  void shouldTellTheTimeLeftAtTheRateSinceWhatWasDoneBefore() {
+    AtomicLong seconds = new AtomicLong();
+    ProgressLine lines =
+        new ProgressLine(new PrintWriter(out), "work", false, () -> seconds.get() * 1_000_000_000L);
+    lines.show(40, 100);
+    seconds.set(10);
+    lines.show(50, 100);
+    seconds.set(200);
+    lines.show(60, 100);
+    seconds.set(20_000);
+    lines.show(80, 100);
+    lines.show(100, 100);
+
+    assertThat(out.toString())
+        .isEqualTo(
+            """
+            work: 40 %
+            work: 50 %, 50 s left
+            work: 60 %, 6 min 40 s left
+            work: 80 %, 2 h 46 min left
+            work: 100 %
+            """);
   }
 
   private int run(Object... arguments) {

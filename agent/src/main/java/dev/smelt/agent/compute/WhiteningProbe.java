@@ -1,0 +1,53 @@
+package dev.smelt.agent.compute;
+
+import static org.bytedeco.openblas.global.openblas.CblasLower;
+import static org.bytedeco.openblas.global.openblas.CblasNoTrans;
+import static org.bytedeco.openblas.global.openblas.CblasNonUnit;
+import static org.bytedeco.openblas.global.openblas.CblasRight;
+import static org.bytedeco.openblas.global.openblas.CblasRowMajor;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_spotrf;
+import static org.bytedeco.openblas.global.openblas.LAPACK_COL_MAJOR;
+import static org.bytedeco.openblas.global.openblas.cblas_strsm;
+
+import java.util.Arrays;
+
+/** Lets benchmarks whiten with an inverse, as others do, to compare with them. */
+public final class WhiteningProbe {
+
+  private WhiteningProbe() {}
+
+  /**
+   * The lower triangular L with {@code L Lᵀ = moment} (LAPACK {@code spotrf}).
+   *
+   * @throws ArithmeticException where the moment is not positive definite
+   */
+  public static Matrix root(Matrix moment) {
+    Matrix root = moment.copy();
+    int d = root.rows();
+    int info = LAPACKE_spotrf(LAPACK_COL_MAJOR, (byte) 'U', d, root.values(), d);
+    if (info != 0) {
+      throw new ArithmeticException("the second moment is not positive definite at row " + info);
+    }
+    for (int row = 0; row < d; row++) {
+      Arrays.fill(root.values(), row * d + row + 1, (row + 1) * d, 0f);
+    }
+    return root;
+  }
+
+  /** {@code matrix := matrix · root⁻¹}. */
+  public static void undo(Matrix root, Matrix matrix) {
+    cblas_strsm(
+        CblasRowMajor,
+        CblasRight,
+        CblasLower,
+        CblasNoTrans,
+        CblasNonUnit,
+        matrix.rows(),
+        matrix.cols(),
+        1f,
+        root.values(),
+        root.cols(),
+        matrix.values(),
+        matrix.cols());
+  }
+}
