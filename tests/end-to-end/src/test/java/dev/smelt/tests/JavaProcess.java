@@ -14,7 +14,7 @@ import org.awaitility.Awaitility;
 /** A main class in a process of its own, with the classes of this one. */
 final class JavaProcess implements AutoCloseable {
 
-  private static final Duration START_LIMIT = Duration.ofSeconds(90);
+  private static final Duration LIMIT = Duration.ofSeconds(90);
 
   private final Process process;
   private final Path log;
@@ -48,7 +48,7 @@ final class JavaProcess implements AutoCloseable {
   String awaitWords(String pattern) {
     Pattern words = Pattern.compile(pattern);
     return Awaitility.await(pattern)
-        .atMost(START_LIMIT)
+        .atMost(LIMIT)
         .until(
             () -> {
               if (!process.isAlive()) {
@@ -58,6 +58,18 @@ final class JavaProcess implements AutoCloseable {
               return found.find() ? found.group(1) : "";
             },
             found -> !found.isEmpty());
+  }
+
+  /**
+   * Waits until it has ended by itself.
+   *
+   * @return its exit code
+   */
+  int awaitEnd() throws InterruptedException, IOException {
+    if (!process.waitFor(LIMIT.toSeconds(), TimeUnit.SECONDS)) {
+      throw new IOException("the process does not end: " + Files.readString(log));
+    }
+    return process.exitValue();
   }
 
   /** Ends it at once, as {@code kill -9} does. */
