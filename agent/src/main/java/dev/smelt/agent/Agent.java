@@ -59,6 +59,7 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.URI;
 import java.net.UnknownHostException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -493,31 +494,41 @@ public final class Agent implements AutoCloseable {
         : new Finding.Well(status.state().description());
   }
 
-  private SwapDriver driver(ModelSettings model) {
+  private SwapDriver driver(ModelSettings model) throws IOException {
     EngineSettings engine = model.engine();
+    SwapSettings settings = swapSettings(engine);
     return switch (engine.swap()) {
-      case PUSH -> inPlace(engine);
-      case REPLACE -> blueGreen(engine, livePlaces.get(model.name()));
-      case PULL -> replicas(engine, StorePullDriver::new);
+      case PUSH -> inPlace(engine, settings);
+      case REPLACE -> blueGreen(engine, settings, livePlaces.get(model.name()));
+      case PULL -> replicas(engine, settings, StorePullDriver::new);
     };
   }
 
-  private static SwapDriver inPlace(EngineSettings engine) {
+  private static SwapSettings swapSettings(EngineSettings engine) throws IOException {
+    SwapSettings settings = SwapSettings.defaults().withTimeout(engine.timeout());
+    return engine.apiKeyFile() == null
+        ? settings
+        : settings.withApiKey(Files.readString(engine.apiKeyFile()).strip());
+  }
+
+  private static SwapDriver inPlace(EngineSettings engine, SwapSettings settings) {
     return switch (engine.dialect()) {
-      case SGLANG -> replicas(engine, InPlaceDriver::sglang);
-      case VLLM -> replicas(engine, InPlaceDriver::vllm);
+      case SGLANG -> replicas(engine, settings, InPlaceDriver::sglang);
+      case VLLM -> replicas(engine, settings, InPlaceDriver::vllm);
     };
   }
 
   private static SwapDriver replicas(
-      EngineSettings engine, BiFunction<URI, SwapSettings, SwapDriver> driver) {
-    SwapSettings settings = SwapSettings.defaults().withTimeout(engine.timeout());
+      EngineSettings engine,
+      SwapSettings settings,
+      BiFunction<URI, SwapSettings, SwapDriver> driver) {
     Map<String, SwapDriver> replicas = new LinkedHashMap<>();
     engine.urls().forEach(url -> replicas.put(url.toString(), driver.apply(url, settings)));
     return new ReplicasDriver(replicas);
   }
 
-  private static SwapDriver blueGreen(EngineSettings engine, LivePlace live) {
+  private static SwapDriver blueGreen(
+      EngineSettings engine, SwapSettings settings, LivePlace live) {
     BlueGreen places = engine.blueGreen();
     BlueGreenDriver driver =
         new BlueGreenDriver(
@@ -530,6 +541,7 @@ public final class Agent implements AutoCloseable {
                 places.healthTimeout(),
                 places.drainTimeout(),
                 places.commandTimeout()),
+            settings,
             live);
     driver.adopt();
     return driver;

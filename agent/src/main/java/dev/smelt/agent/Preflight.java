@@ -53,6 +53,9 @@ public record Preflight(Map<String, Integer> blocks, List<String> problems) {
       } catch (RuntimeException unusable) {
         problems.add(path + "checkpoint: " + unusable.getMessage());
       }
+      if (model.engine().apiKeyFile() != null) {
+        readable(path + "engine.apiKeyFile", model.engine().apiKeyFile(), problems);
+      }
       compression(path + "compression.", model.compression(), most, problems);
       gate(path + "gate.texts: ", model.gate(), problems);
     }

@@ -1,6 +1,7 @@
 package dev.smelt.agent.config;
 
 import java.net.URI;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
@@ -18,6 +19,8 @@ import org.jspecify.annotations.Nullable;
  *     sends requests there (blue/green), {@code pull} waits for an engine that follows the store's
  *     events by itself
  * @param blueGreen the second place and its commands; with {@code swap: replace} alone
+ * @param apiKeyFile a file that holds the bearer token for the engine's own calls, as started with
+ *     {@code --api-key}; none by default
  */
 public record EngineSettings(
     List<URI> urls,
@@ -25,7 +28,8 @@ public record EngineSettings(
     ExportFormat format,
     Duration timeout,
     Swap swap,
-    @Nullable BlueGreen blueGreen) {
+    @Nullable BlueGreen blueGreen,
+    @Nullable Path apiKeyFile) {
 
   /** How an engine comes to serve other weights. */
   public enum Swap {
@@ -111,7 +115,20 @@ public record EngineSettings(
 
   /** In place, without another engine beside it. */
   public EngineSettings(List<URI> urls, Dialect dialect, ExportFormat format, Duration timeout) {
-    this(urls, dialect, format, timeout, null, null);
+    this(urls, dialect, format, timeout, null, null, null);
+  }
+
+  EngineSettings resolvedAgainst(Path folder) {
+    return apiKeyFile == null
+        ? this
+        : new EngineSettings(
+            urls,
+            dialect,
+            format,
+            timeout,
+            swap,
+            blueGreen,
+            folder.resolve(apiKeyFile).normalize());
   }
 
   private static boolean isAddress(URI url) {

@@ -42,7 +42,7 @@ public record ModelSettings(
     return new ModelSettings(
         name,
         folder.resolve(checkpoint).normalize(),
-        engine,
+        engine.resolvedAgainst(folder),
         proxy,
         compression,
         policy,

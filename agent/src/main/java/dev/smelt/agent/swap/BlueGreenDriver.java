@@ -29,14 +29,17 @@ public final class BlueGreenDriver implements SwapDriver {
   private static final Duration PROBE = Duration.ofSeconds(5);
 
   private final BlueGreenSettings settings;
+  private final SwapSettings calls;
   private final LivePlace live;
   private final Launcher launcher;
 
   /**
+   * @param calls how the engines are asked whether they are healthy and what they serve
    * @param live where the proxies send requests, the blue or the green place
    */
-  public BlueGreenDriver(BlueGreenSettings settings, LivePlace live) {
+  public BlueGreenDriver(BlueGreenSettings settings, SwapSettings calls, LivePlace live) {
     this.settings = settings;
+    this.calls = calls;
     this.live = live;
     launcher = new Launcher(settings);
   }
@@ -88,7 +91,7 @@ public final class BlueGreenDriver implements SwapDriver {
   }
 
   /** What an engine says that it serves, as SGLang does with {@code --weight-version}. */
-  private static Optional<String> version(URI place) {
+  private Optional<String> version(URI place) {
     return calls(place).get("/model_info", PROBE) instanceof Answered answered && answered.good()
         ? Optional.ofNullable(answered.json().path("weight_version").asText(null))
         : Optional.empty();
@@ -126,8 +129,8 @@ public final class BlueGreenDriver implements SwapDriver {
         && answered.status() == 200;
   }
 
-  private static EngineCalls calls(URI place) {
-    return new EngineCalls(place, SwapSettings.defaults());
+  private EngineCalls calls(URI place) {
+    return new EngineCalls(place, calls);
   }
 
   private static boolean waitUntil(BooleanSupplier condition, Duration timeout) {

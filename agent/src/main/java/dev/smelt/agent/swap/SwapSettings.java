@@ -48,6 +48,12 @@ public record SwapSettings(
     return new SwapSettings(callTimeout, limit, limit, attempts, between, apiKey);
   }
 
+  /** The same with a bearer token for the engine's control routes. */
+  public SwapSettings withApiKey(String key) {
+    return new SwapSettings(
+        callTimeout, pauseTimeout, loadTimeout, attempts, between, Optional.of(key));
+  }
+
   private static void requirePositive(String setting, Duration value) {
     if (value.toMillis() <= 0) {
       throw new IllegalArgumentException(setting + " must be positive: " + value);

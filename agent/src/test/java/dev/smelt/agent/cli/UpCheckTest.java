@@ -62,6 +62,20 @@ class UpCheckTest {
   }
 
   @Test
+  void shouldLookForTheEnginesKeyBesideTheConfiguration() throws IOException {
+    String names = "engine: {urls: ['http://127.0.0.1:1'], dialect: sglang, apiKeyFile: key}";
+
+    assertThat(checkEngine(names)).isEqualTo(1);
+    assertThat(problems())
+        .singleElement()
+        .asString()
+        .contains("models[0].engine.apiKeyFile: " + folder.resolve("key"));
+
+    Files.writeString(folder.resolve("key"), "s3cret");
+    assertThat(checkEngine(names)).isZero();
+  }
+
+  @Test
   void shouldNameAMissingCheckpoint() throws IOException {
     checkpoint = folder.resolve("nowhere");
 
@@ -117,6 +131,14 @@ class UpCheckTest {
   }
 
   private int check(String global, String ofModel, String... more) throws IOException {
+    return run(global, "engine: {urls: [\"http://127.0.0.1:1\"], dialect: sglang}", ofModel, more);
+  }
+
+  private int checkEngine(String engine) throws IOException {
+    return run("", engine, "");
+  }
+
+  private int run(String global, String engine, String ofModel, String... more) throws IOException {
     Path file =
         Files.writeString(
             folder.resolve("smelt.yaml"),
@@ -126,10 +148,10 @@ class UpCheckTest {
             models:
               - name: tiny
                 checkpoint: "%s"
-                engine: {urls: ["http://127.0.0.1:1"], dialect: sglang}
+                %s
                 %s
             """
-                .formatted(global, checkpoint, ofModel));
+                .formatted(global, checkpoint, engine, ofModel));
     CommandLine commandLine = SmeltCommand.commandLine();
     commandLine.setOut(new PrintWriter(out, true));
     commandLine.setErr(new PrintWriter(err, true));

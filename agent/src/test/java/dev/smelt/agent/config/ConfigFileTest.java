@@ -49,6 +49,7 @@ class ConfigFileTest {
     assertThat(model.engine().timeout()).isEqualTo(Duration.ofMinutes(2));
     assertThat(model.engine().swap()).isEqualTo(EngineSettings.Swap.PUSH);
     assertThat(model.engine().blueGreen()).isNull();
+    assertThat(model.engine().apiKeyFile()).isNull();
     assertThat(config.api().tls()).isNull();
     assertThat(config.api().plainText()).isEqualTo(ApiSettings.PlainText.REFUSED);
     assertThat(model.compression().strategy()).isEqualTo("m-smoe");

@@ -191,7 +191,9 @@ class BlueGreenDriverIT {
     Engines engines = new Engines(List.of(blue));
     BlueGreenDriver driver =
         new BlueGreenDriver(
-            settings(List.of(hook + "/refuse"), List.of(hook + "/stop")), live("this", engines));
+            settings(List.of(hook + "/refuse"), List.of(hook + "/stop")),
+            SwapSettings.defaults(),
+            live("this", engines));
 
     SwapResult result = driver.swap(TARGET, PREVIOUS);
 
@@ -210,7 +212,9 @@ class BlueGreenDriverIT {
     Engines engines = new Engines(List.of(blue));
     BlueGreenDriver driver =
         new BlueGreenDriver(
-            settings(List.of(hook + "/start"), List.of(hook + "/refuse")), live("this", engines));
+            settings(List.of(hook + "/start"), List.of(hook + "/refuse")),
+            SwapSettings.defaults(),
+            live("this", engines));
 
     assertThat(driver.swap(TARGET, PREVIOUS)).isEqualTo(new Served("new"));
 
@@ -295,11 +299,14 @@ class BlueGreenDriverIT {
 
   private BlueGreenDriver webhooks(Engines engines) {
     return new BlueGreenDriver(
-        settings(List.of(hook + "/start"), List.of(hook + "/stop")), live("this", engines));
+        settings(List.of(hook + "/start"), List.of(hook + "/stop")),
+        SwapSettings.defaults(),
+        live("this", engines));
   }
 
   private BlueGreenDriver commands(Engines engines, List<String> start) {
-    return new BlueGreenDriver(settings(start, List.of()), live("this", engines));
+    return new BlueGreenDriver(
+        settings(start, List.of()), SwapSettings.defaults(), live("this", engines));
   }
 
   private LivePlace live(String agent, Engines engines) {

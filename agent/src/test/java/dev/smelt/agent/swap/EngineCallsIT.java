@@ -2,19 +2,25 @@ package dev.smelt.agent.swap;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.sun.net.httpserver.HttpServer;
 import dev.smelt.agent.swap.EngineCalls.Reply;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 class EngineCallsIT {
+
+  private static final Duration LIMIT = Duration.ofSeconds(30);
 
   @Test
   @Timeout(60)
@@ -31,6 +37,31 @@ class EngineCallsIT {
       assertThat(reply)
           .isEqualTo(new EngineCalls.Silent("GET " + uri + "/health", "request timed out"));
       stalled.join().close();
+    }
+  }
+
+  @Test
+  void shouldShowTheEngineItsKey() throws IOException {
+    List<String> shown = new CopyOnWriteArrayList<>();
+    HttpServer engine =
+        HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+    engine.createContext(
+        "/model_info",
+        call -> {
+          shown.add(call.getRequestHeaders().getFirst("authorization"));
+          call.sendResponseHeaders(204, -1);
+          call.close();
+        });
+    engine.start();
+    try {
+      URI uri = URI.create("http://127.0.0.1:" + engine.getAddress().getPort());
+
+      new EngineCalls(uri, SwapSettings.defaults().withTimeout(LIMIT).withApiKey("s3cret"))
+          .get("/model_info", LIMIT);
+
+      assertThat(shown).containsExactly("Bearer s3cret");
+    } finally {
+      engine.stop(0);
     }
   }
 
