@@ -293,14 +293,7 @@ class LayoutsTest {
               checkpoint,
               Map.of(block.name(), Usage.accumulator(1, 1).add(new int[] {0}, 1).build()),
               new PlanOptions(Strategy.M_SMOE, Similarity.WEIGHT, Budget.EXACT, 1));
-      MemoryTensors merged = new MemoryTensors();
-      new Compressor(Compute.cpu())
-          .compress(
-              checkpoint,
-              plan,
-              new CompressOptions(Alignment.DOMINANT, AlignmentCache.inMemory(), new Whole()),
-              merged,
-              Progress.none());
+      MemoryTensors merged = aligned(checkpoint, plan);
       for (Role role : block.roles()) {
         assertThat(new CompactExperts(merged).weight(block, 0, role))
             .isEqualTo(checkpoint.expert(block, 0, role));
@@ -394,19 +387,24 @@ class LayoutsTest {
         shuffled.resolve("model.safetensors"));
 
     try (Checkpoint opened = Checkpoint.open(shuffled)) {
-      MemoryTensors merged = new MemoryTensors();
-      new Compressor(Compute.cpu())
-          .compress(
-              opened,
-              plan,
-              new CompressOptions(Alignment.DOMINANT, AlignmentCache.inMemory(), new Whole()),
-              merged,
-              Progress.none());
+      MemoryTensors merged = aligned(opened, plan);
       for (Role role : block.roles()) {
         assertThat(new CompactExperts(merged).weight(block, 0, role))
             .containsExactly(original.matrix(role).values(), CLOSE);
       }
     }
+  }
+
+  private static MemoryTensors aligned(Checkpoint checkpoint, Plan plan) throws IOException {
+    MemoryTensors merged = new MemoryTensors();
+    new Compressor(Compute.cpu())
+        .compress(
+            checkpoint,
+            plan,
+            new CompressOptions(Alignment.DOMINANT, AlignmentCache.inMemory(), new Whole()),
+            merged,
+            Progress.none());
+    return merged;
   }
 
   /** For one input, with squares for the activation: any other one would do. */
