@@ -147,18 +147,26 @@ public final class FieldReader {
     long[] rest = new long[large.length];
     int found = 0;
     int position = -1;
-    while (at < end) {
-      int gap = intVarint();
-      long high = varint();
+    int next = at;
+    while (next < end) {
+      long gap = bytes[next];
+      long high = next + 1 < end ? bytes[next + 1] : -1;
+      if (gap >= 0 && high >= 0) {
+        next += 2;
+      } else {
+        at = next;
+        gap = intVarint();
+        high = varint();
+        next = at;
+      }
       if (gap >= expected - position - 1 || high <= 0 || high > Long.MAX_VALUE >>> Byte.SIZE) {
         throw damaged("a large count that can't be");
       }
-      position += gap + 1;
+      position += (int) gap + 1;
       large[found] = position;
       rest[found++] = high << Byte.SIZE;
     }
-    return new BytePlane(
-        bytes, begin, expected, Arrays.copyOf(large, found), Arrays.copyOf(rest, found));
+    return new BytePlane(bytes, begin, expected, large, rest, found);
   }
 
   private long[] listed(int expected) {
@@ -210,6 +218,13 @@ public final class FieldReader {
   }
 
   private long varint() {
+    if (at < end && bytes[at] >= 0) {
+      return bytes[at++];
+    }
+    return longVarint();
+  }
+
+  private long longVarint() {
     long value = 0;
     for (int shift = 0; shift < Long.SIZE; shift += 7) {
       if (at >= end) {
