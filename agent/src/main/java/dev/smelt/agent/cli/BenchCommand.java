@@ -69,7 +69,7 @@ final class BenchCommand implements Runnable {
       name = "compress",
       description =
           "Time and memory to compress a generated checkpoint, which is deleted afterwards, beside"
-              + " two layers and a gigabyte.",
+              + " two layers and a gigabyte; and what a kill half-way costs.",
       footer = {"  smelt bench compress --gigabytes 13 --folder /mnt/models"})
   int compress(
       @Option(
@@ -88,10 +88,10 @@ final class BenchCommand implements Runnable {
               names = "--folder",
               defaultValue = ".",
               paramLabel = "DIR",
-              description = "Where there is room for twice that. Default: here.")
+              description = "Where there is room for three times that. Default: here.")
           Path folder,
       @Mixin ResultOutput result)
-      throws IOException {
+      throws IOException, InterruptedException {
     ProgressLine progress = new ProgressLine(spec.commandLine().getErr(), "merging");
     return print(
         CompressBench.run(
