@@ -1,11 +1,12 @@
 import { modelPath, post } from "../api.js";
 import { h, replace, setText, unique } from "../dom.js";
-import { bytes, capital, count, fixed, local, shortId, since, whole, words } from "../format.js";
+import { bytes, capital, count, fixed, layerName, local, moment, shortId, since, whole, words } from "../format.js";
 import { difference } from "../measures.js";
 import { card, confirmWithReason, empty, heading } from "../parts.js";
 import { journalList } from "./journal.js";
 import { isFull } from "./snapshots.js";
 
+const MOST_NAMED = 4;
 const PIN_NAME = "[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}";
 
 /** What a person may ask of the loop; everything says first what it will do and asks for a reason. */
@@ -18,6 +19,7 @@ export function operate({ live, name, model, operates }) {
   const viewer = h("p", { class: "callout", hidden: true, text: "This token is a viewer's: everything can be seen and nothing changed. Sign in with an operator's token to act." });
   const approval = h("div", {});
   const proposed = h("p", { class: "note" });
+  const evidence = h("p", {});
   const buttons = [];
   const pins = h("div", {});
   const journal = journalList(() => model().journal);
@@ -78,6 +80,7 @@ export function operate({ live, name, model, operates }) {
     const why = now.why ?? now.reason ?? "";
     setText(stateNote, `for ${since(now.since)} · mode ${status.mode}${now.who ? ` · by ${now.who}` : ""}${why && why !== status.decision ? ` · ${local(why)}` : ""}`);
     setText(decision, local(status.decision));
+    setText(evidence, now.state === "awaiting-approval" ? evidenceOf(model().drift) : "");
     setText(proposed, now.state === "awaiting-approval" ? `Proposed ${since(now.since)} ago.` : "");
     progress.hidden = !status.progress;
     if (status.progress) {
@@ -99,6 +102,7 @@ export function operate({ live, name, model, operates }) {
           { class: "card proposal", "aria-label": "Waiting for approval" },
           h("h2", { text: now.trigger === "recall" ? "An earlier snapshot waits for approval" : "A re-merge waits for approval" }),
           h("p", { text: `${capital(local(now.reason))}.` }),
+          evidence,
           proposed,
           h(
             "div",
@@ -304,4 +308,19 @@ export function operate({ live, name, model, operates }) {
     await post(`${path}/refs/${encodeURIComponent(ref)}`, body, "PUT");
     await live.loadSnapshots(name);
   }
+}
+
+/** Which layers have moved, how far, since when and over how many requests. */
+function evidenceOf(points) {
+  const newest = points.at(-1);
+  if (!newest?.breached) {
+    return "Drift is under its threshold at the moment.";
+  }
+  const calm = points.findLastIndex((point) => !point.breached);
+  const over = points.slice(calm + 1);
+  const layers = newest.layers.filter((layer) => layer.breached).sort((left, right) => right.value - left.value);
+  const named = layers.slice(0, MOST_NAMED).map((layer) => `${layerName(layer.block)} by ${fixed(layer.value)}`);
+  const others = layers.length > MOST_NAMED ? ` and ${count(layers.length - MOST_NAMED, "other")}` : "";
+  const requests = over.reduce((sum, point) => sum + point.requests, 0);
+  return `Over since ${moment(over[0].end)}, ${count(requests, "request")} in ${count(over.length, "window")}.${named.length > 0 ? ` Moved: ${named.join(", ")}${others}.` : ""}`;
 }

@@ -171,6 +171,10 @@ class DashboardST {
     page.getByText("Go to Operate").click();
     assertThat(page.locator(".call")).isHidden();
     assertThat(page.locator(".proposal")).containsText("A re-merge waits for approval");
+    assertThat(page.locator(".proposal"))
+        .containsText(Pattern.compile("Over since .*, [0-9,]+ requests in \\d+ windows?"));
+    assertThat(page.locator(".proposal"))
+        .containsText(Pattern.compile("Moved: layer \\d+ by 0\\."));
     assertThat(button(page, "Pause …")).isDisabled();
     assertThat(button(page, "Pause …"))
         .hasAccessibleDescription("Not now: the loop is awaiting approval.");
@@ -258,6 +262,8 @@ class DashboardST {
     button(page, "Try now").click(new Locator.ClickOptions().setForce(true));
     assertThat(page.locator(".connection")).hasText("Live");
     assertThat(page.locator(".banner")).isHidden();
+    api.model.tick();
+    assertThat(page.locator(".picture.heat canvas").first()).isVisible();
     browser.close(page, api.url("/"), DISCONNECTED);
   }
 
