@@ -33,7 +33,7 @@ export class Live {
       open: () => this.#opened(),
       event: (type, data) => this.#event(type, data),
       lost: (wait) => this.#connect({ kind: "lost", retryAt: Date.now() + wait * 1000 }),
-      refused: (status) => this.#connect({ kind: status === 401 ? "unknown" : "forbidden" }),
+      refused: (refusal) => this.#refused(refusal),
     });
   }
 
@@ -48,6 +48,10 @@ export class Live {
     this.#tell("connection");
   }
 
+  #refused({ status, message }) {
+    this.#connect(status === 401 ? { kind: "unknown" } : { kind: "forbidden", why: message });
+  }
+
   async #opened() {
     try {
       this.session = await get("/v1/session");
@@ -56,7 +60,7 @@ export class Live {
       this.#connect({ kind: "live" });
     } catch (failure) {
       if (failure instanceof Refusal && (failure.status === 401 || failure.status === 403)) {
-        this.#connect({ kind: failure.status === 401 ? "unknown" : "forbidden" });
+        this.#refused(failure);
       } else {
         this.#connect({ kind: "lost", retryAt: Date.now() + 1000 });
         this.#events.retryNow();
