@@ -118,7 +118,7 @@ public final class CompressBench {
               new CompressOptions(alignment, AlignmentCache.inMemory(), new Whole()),
               layers,
               progress);
-      Exporter.compact(layers, checkpoint, work.resolve("compact"));
+      Exporter.compact(layers, Map.of(), checkpoint, work.resolve("compact"));
     }
   }
 

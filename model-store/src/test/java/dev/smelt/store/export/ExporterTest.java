@@ -19,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -96,6 +97,19 @@ class ExporterTest {
         MoeBlock block = base.blocks().get(1);
         assertThat(compact.expert(block, 3, Role.DOWN))
             .containsExactly(base.expert(block, 1, Role.DOWN));
+      }
+    }
+  }
+
+  @Test
+  void shouldKeepWhereMergedExpertsComeFrom() {
+    try (Checkpoint base = Checkpoint.open(SmallCheckpoints.mixtral(folder.resolve("base")))) {
+      Manifest manifest = publish(base, MAP);
+      Exporter.compact(
+          store.tensors(manifest), Map.of("groups", "these"), base, folder.resolve("out"));
+
+      try (Checkpoint compact = Checkpoint.open(folder.resolve("out"))) {
+        assertThat(compact.config().path("smelt").path("groups").asText()).isEqualTo("these");
       }
     }
   }
