@@ -13,7 +13,8 @@ export class Live {
   models = new Map();
   #listeners = new Set();
   #events = null;
-  #loaded = false;
+  /** Events that came while everything is read anew, to be told on top of it; null afterwards. */
+  #early = [];
 
   listen(listener) {
     this.#listeners.add(listener);
@@ -27,7 +28,7 @@ export class Live {
   /** Connects; call it again after the token has changed. */
   start() {
     this.#events?.close();
-    this.#loaded = false;
+    this.#early = [];
     this.#connect({ kind: "connecting" });
     this.#events = new Events({
       open: () => this.#opened(),
@@ -70,6 +71,8 @@ export class Live {
 
   /** Reads everything anew: events tell changes only, and the agent may have been another one. */
   async #load() {
+    const early = [];
+    this.#early = early;
     const { models } = await get("/v1/models");
     const names = new Set(models.map((status) => status.model));
     for (const known of this.models.keys()) {
@@ -78,8 +81,12 @@ export class Live {
       }
     }
     await Promise.all(models.map((status) => this.#loadModel(status)));
-    this.#loaded = true;
+    if (this.#early !== early) {
+      return; // a later connection reads everything once more
+    }
+    this.#early = null;
     this.#tell("models");
+    early.forEach(([type, data]) => this.#event(type, data));
   }
 
   async #loadModel(status) {
@@ -127,6 +134,10 @@ export class Live {
   }
 
   #event(type, data) {
+    if (this.#early) {
+      this.#early.push([type, data]);
+      return;
+    }
     const model = this.models.get(data.model);
     if (!model) {
       return;
@@ -141,9 +152,7 @@ export class Live {
     } else if (type === "journal") {
       prependEntry(model.journal, data.entry);
     }
-    if (this.#loaded) {
-      this.#tell(type, data.model);
-    }
+    this.#tell(type, data.model);
   }
 
   #state(model, status) {

@@ -203,6 +203,20 @@ class DashboardST {
   }
 
   @Test
+  void shouldNotLoseWhatChangesWhileItReadsEverything() {
+    Page page = view("operate");
+    page.route(
+        "**/traffic",
+        route -> {
+          api.model.pause(new ModelControl.Request("ada", "while the page reads"));
+          route.fulfill(new Route.FulfillOptions().setResponse(route.fetch()));
+        });
+    page.reload();
+    assertThat(summary(page, "State")).hasText("Paused");
+    browser.close(page, api.url("/"));
+  }
+
+  @Test
   void shouldSayWhoRefusedWhereReadingIsForbidden() {
     Page page = browser.page(api.url("/"), 1280, 900);
     page.route(
