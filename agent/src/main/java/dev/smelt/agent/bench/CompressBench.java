@@ -17,6 +17,7 @@ import dev.smelt.agent.plan.Strategy;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.export.Exporter;
+import dev.smelt.store.files.Folders;
 import dev.smelt.streams.usage.Usage;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -99,6 +99,7 @@ public final class TrafficMonitor implements AutoCloseable {
       Path folder,
       Consumer<Drift> listener) {
     Map<String, Object> client = client(bootstrapServers, kafka);
+    RoutingConfig config = routing(settings);
     Properties properties =
         new dev.smelt.streams.topology.StreamsSettings(
                 settings.applicationId(),
@@ -106,14 +107,14 @@ public final class TrafficMonitor implements AutoCloseable {
                 folder.toString(),
                 "",
                 1,
-                commitInterval(settings.window()),
+                config.commitInterval(),
                 kafka.replication())
             .properties();
     properties.put(
         StreamsConfig.mainConsumerPrefix(ConsumerConfig.SESSION_TIMEOUT_MS_CONFIG),
         (int) Election.SESSION.toMillis());
     properties.putAll(kafka.properties());
-    KafkaStreams streams = new KafkaStreams(RoutingTopology.build(routing(settings)), properties);
+    KafkaStreams streams = new KafkaStreams(RoutingTopology.build(config), properties);
     streams.setUncaughtExceptionHandler(
         failure -> {
           LOGGER.atError().setCause(failure).log("a streams thread failed and is replaced");
@@ -292,12 +293,6 @@ public final class TrafficMonitor implements AutoCloseable {
       Thread.currentThread().interrupt();
       throw new IllegalStateException(otherwise, e);
     }
-  }
-
-  /** A tenth of a window, so that results come soon after it closes, but at most a second. */
-  private static Duration commitInterval(Duration window) {
-    Duration tenth = window.dividedBy(10);
-    return tenth.compareTo(Duration.ofSeconds(1)) < 0 ? tenth : Duration.ofSeconds(1);
   }
 
   private static RoutingConfig routing(StreamsSettings settings) {

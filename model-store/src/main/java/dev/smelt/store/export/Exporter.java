@@ -306,6 +306,10 @@ public final class Exporter {
               + manifest.checkpointDigest()
               + ")");
     }
+    if (manifest.fullModel()) {
+      throw new ExportException(
+          "snapshot " + manifest.id() + " stands for the full model; use " + base.directory());
+    }
     store.check(manifest);
     return store.tensors(manifest);
   }

@@ -147,6 +147,17 @@ class ExporterTest {
   }
 
   @Test
+  void shouldNameTheCheckpointInPlaceOfExportingTheFullModel() {
+    try (Checkpoint base = Checkpoint.open(SmallCheckpoints.mixtral(folder.resolve("base")));
+        Publication publication = store.begin("tiny")) {
+      Manifest full = publication.commit(ManifestDraft.of("test", "test", "none", base.digest()));
+      assertThatThrownBy(() -> Exporter.expanded(store, full, base, folder.resolve("out")))
+          .isInstanceOf(ExportException.class)
+          .hasMessageContaining("stands for the full model; use " + folder.resolve("base"));
+    }
+  }
+
+  @Test
   void shouldRefuseAnotherCheckpointThanTheSnapshotWasMadeFrom() throws Exception {
     SmallCheckpoints.mixtral(folder.resolve("base"));
     Path other = SmallCheckpoints.mixtral(folder.resolve("other"));

@@ -1,5 +1,6 @@
 package dev.smelt.streams.benchmark;
 
+import dev.smelt.streams.topology.RoutingConfig;
 import dev.smelt.streams.topology.StreamsSettings;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
@@ -13,9 +14,6 @@ import org.apache.kafka.streams.Topology;
 
 /** An instance of Kafka Streams whose work is watched from outside. */
 final class Instance implements AutoCloseable {
-
-  /** As the agent has it for windows of ten seconds. */
-  private static final Duration COMMIT_INTERVAL = Duration.ofSeconds(1);
 
   private static final Duration PATIENCE = Duration.ofMinutes(3);
 
@@ -34,7 +32,13 @@ final class Instance implements AutoCloseable {
         new KafkaStreams(
             topology,
             new StreamsSettings(
-                    application, bootstrapServers, stateFolder, "", threads, COMMIT_INTERVAL, 1)
+                    application,
+                    bootstrapServers,
+                    stateFolder,
+                    "",
+                    threads,
+                    RoutingConfig.DEFAULT.commitInterval(),
+                    1)
                 .properties());
   }
 

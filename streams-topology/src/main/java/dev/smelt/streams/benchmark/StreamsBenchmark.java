@@ -39,6 +39,10 @@ public final class StreamsBenchmark {
   private static final int STEPS = 80;
 
   private static final int WARM_UPS = 2;
+
+  /** One of so many records is read before the time counts: while tasks start one by one. */
+  private static final int STARTING = 10;
+
   private static final int MOST_ENGINES = 400;
   private static final Duration PATIENCE = Duration.ofMinutes(3);
 
@@ -134,7 +138,7 @@ public final class StreamsBenchmark {
     broker.createTopics(PARTITIONS);
     Fleet.Sent sent =
         new Fleet(broker.bootstrapServers(), model, mode, engines, tokens, seed)
-            .send(steps, RECORD_SPAN, Instant.now().minus(RECORD_SPAN.multipliedBy(steps)));
+            .send(steps, RECORD_SPAN, begin(RoutingConfig.DEFAULT));
     consume(sent.records());
     Time consumer = consume(sent.records());
     run("idle-warm-up", idle(), sent.records());
@@ -162,24 +166,44 @@ public final class StreamsBenchmark {
         stateBytes(model, Fleet.decisions(model, mode, tokens, seed)));
   }
 
+  /**
+   * When the first record ends: so that a window closes at the middle of the traffic and one with
+   * its last records, as many as it is long.
+   */
+  private static Instant begin(RoutingConfig config) {
+    long window = config.window().toMillis();
+    Duration traffic = RECORD_SPAN.multipliedBy(STEPS);
+    long latest = Instant.now().minus(traffic).minus(config.grace()).toEpochMilli();
+    return Instant.ofEpochMilli(Math.floorDiv(latest, window) * window)
+        .plus(config.grace())
+        .plus(RECORD_SPAN);
+  }
+
   private Time consume(long records) {
     try (KafkaConsumer<String, byte[]> consumer = broker.consumer(Topics.ROUTING, PARTITIONS)) {
-      long seen = consumer.poll(PATIENCE).count();
+      long seen = 0;
+      while (seen < records / STARTING) {
+        seen += poll(consumer, seen, records);
+      }
       long before = seen;
       long clock = System.nanoTime();
       long processor = Instance.processorNanos(Thread.currentThread());
       while (seen < records) {
-        ConsumerRecords<String, byte[]> polled = consumer.poll(PATIENCE);
-        if (polled.isEmpty()) {
-          throw new IllegalStateException("only " + seen + " of " + records + " records came");
-        }
-        seen += polled.count();
+        seen += poll(consumer, seen, records);
       }
       double share = (double) Math.max(1, records - before) / records;
       return new Time(
           (System.nanoTime() - clock) / 1e9 / share,
           (Instance.processorNanos(Thread.currentThread()) - processor) / 1e9 / share);
     }
+  }
+
+  private static int poll(KafkaConsumer<String, byte[]> consumer, long seen, long records) {
+    ConsumerRecords<String, byte[]> polled = consumer.poll(PATIENCE);
+    if (polled.isEmpty()) {
+      throw new IllegalStateException("only " + seen + " of " + records + " records came");
+    }
+    return polled.count();
   }
 
   /** Reads the records exactly once, and does nothing. */
@@ -197,7 +221,7 @@ public final class StreamsBenchmark {
     try (Instance instance =
         new Instance(application, topology, broker.bootstrapServers(), stateFolder, 1)) {
       instance.start();
-      instance.awaitRecords(1);
+      instance.awaitRecords(Math.max(1, records / STARTING));
       long before = instance.records();
       long clock = System.nanoTime();
       long processor = instance.processorNanos();

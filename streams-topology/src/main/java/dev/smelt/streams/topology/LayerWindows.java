@@ -12,7 +12,6 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.NavigableMap;
-import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 
@@ -96,8 +95,11 @@ final class LayerWindows {
    */
   Outcome add(UsageRecord record, long streamTime) {
     long end = record.end().toEpochMilli();
-    SequenceWindow sequences =
-        engines.computeIfAbsent(record.engine(), unknown -> new SequenceWindow());
+    SequenceWindow sequences = engines.get(record.engine());
+    if (sequences == null) {
+      sequences = new SequenceWindow();
+      engines.put(record.engine(), sequences);
+    }
     switch (sequences.check(record.sequence())) {
       case DUPLICATE -> {
         changeTally(tally.duplicate());
@@ -182,9 +184,9 @@ final class LayerWindows {
     return new Refused(new Rejection(reason, detail));
   }
 
-  /** Start of the earliest open window. */
-  Optional<Long> earliest() {
-    return open.isEmpty() ? Optional.empty() : Optional.of(open.firstKey());
+  /** End of the earliest open window, or the end of time if none is open. */
+  long earliestEnd() {
+    return open.isEmpty() ? Long.MAX_VALUE : open.firstKey() + length;
   }
 
   /** Closes the earliest open window. */

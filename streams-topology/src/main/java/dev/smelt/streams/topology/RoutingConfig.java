@@ -34,12 +34,25 @@ public record RoutingConfig(
           Duration.ofMinutes(1),
           DriftSettings.DEFAULT);
 
+  /** Well below the ten seconds after which Kafka aborts a transaction of Kafka Streams. */
+  private static final Duration MOST_UNCOMMITTED = Duration.ofSeconds(5);
+
   public RoutingConfig {
     requirePositive("window", window);
     requireNotNegative("grace", grace);
     requirePositive("idleClose", idleClose);
     requirePositive("halfLife", halfLife);
     requireNotNegative("clockSkew", clockSkew);
+  }
+
+  /**
+   * How often the topology should commit: half a window, but at most five seconds. Results become
+   * visible at a commit, and what has been counted since the last one is counted again after a
+   * crash. Open windows are written down at each commit, so more of them cost more.
+   */
+  public Duration commitInterval() {
+    Duration half = window.dividedBy(2);
+    return half.compareTo(MOST_UNCOMMITTED) < 0 ? half : MOST_UNCOMMITTED;
   }
 
   private static void requirePositive(String name, Duration value) {

@@ -106,7 +106,7 @@ final class WindowProcessor extends ContextualProcessor<String, byte[], String, 
     } else {
       metrics.count(outcome == Accepted.DUPLICATE ? Event.DUPLICATE : Event.COUNTED, lastRecordAt);
     }
-    layer.earliest().ifPresent(start -> earliestEnd = Math.min(earliestEnd, endOf(start)));
+    earliestEnd = Math.min(earliestEnd, layer.earliestEnd());
     streamTime = Math.max(streamTime, record.end().toEpochMilli());
     closeWindowsUntil(streamTime - config.grace().toMillis());
   }
@@ -152,14 +152,6 @@ final class WindowProcessor extends ContextualProcessor<String, byte[], String, 
 
   private void findEarliest() {
     earliestEnd =
-        windows.layers().stream()
-            .flatMap(layer -> layer.earliest().stream())
-            .mapToLong(this::endOf)
-            .min()
-            .orElse(Long.MAX_VALUE);
-  }
-
-  private long endOf(long windowStart) {
-    return windowStart + config.window().toMillis();
+        windows.layers().stream().mapToLong(LayerWindows::earliestEnd).min().orElse(Long.MAX_VALUE);
   }
 }

@@ -14,9 +14,6 @@ public final class CountSums {
   /** So many bytes add up to less than 2^16. */
   private static final int PLANES = 257;
 
-  /** Words that are read at a time. */
-  private static final int BLOCK = 512;
-
   private final long[] sums;
 
   /** For each eight positions, sums of the four even ones. */
@@ -80,25 +77,6 @@ public final class CountSums {
       settled();
     }
     planes++;
-    long[] block = new long[BLOCK];
-    for (int begin = 0; begin < even.length; begin += BLOCK) {
-      int words = Math.min(BLOCK, even.length - begin);
-      plane.words(begin, block, words);
-      add(block, words, even, odd, begin);
-    }
-    for (int i = even.length * Long.BYTES; i < sums.length; i++) {
-      sums[i] += plane.low(i);
-    }
-    plane.addRest(sums);
-  }
-
-  /** Plain loops over arrays of one type, which the compiler turns into vector instructions. */
-  private static void add(long[] block, int words, long[] even, long[] odd, int begin) {
-    for (int i = 0; i < words; i++) {
-      even[begin + i] += block[i] & BytePlane.EVEN;
-    }
-    for (int i = 0; i < words; i++) {
-      odd[begin + i] += (block[i] >>> Byte.SIZE) & BytePlane.EVEN;
-    }
+    plane.addTo(even, odd, sums);
   }
 }

@@ -29,6 +29,8 @@ public final class FieldReader {
   private int at = 2;
   private int tag;
   private int end = 2;
+  private int large;
+  private long rest;
 
   /**
    * @throws WireFormatException if the bytes are another kind of record, or of a newer major
@@ -126,8 +128,19 @@ public final class FieldReader {
    * @param expected how many; the caller has bounded it
    */
   public long[] counts(int expected) {
-    BytePlane plane = plane(expected);
-    return plane == null ? listed(expected) : plane.toArray();
+    if (!atPlane()) {
+      return listed(expected);
+    }
+    int begin = enterPlane(expected);
+    long[] values = new long[expected];
+    for (int i = 0; i < expected; i++) {
+      values[i] = bytes[begin + i] & 0xff;
+    }
+    large = -1;
+    while (nextLarge(expected)) {
+      values[large] += rest;
+    }
+    return values;
   }
 
   /**
@@ -135,30 +148,54 @@ public final class FieldReader {
    * are written one after another, for {@link #counts} to read.
    */
   public @Nullable BytePlane plane(int expected) {
-    if (end - at < 2 || bytes[at] != 0 || bytes[at + 1] != 0) {
+    if (!atPlane()) {
       return null;
     }
+    int begin = enterPlane(expected);
+    int[] positions = new int[(end - at) / 2];
+    long[] rests = new long[positions.length];
+    int found = 0;
+    large = -1;
+    while (nextLarge(expected)) {
+      positions[found] = large;
+      rests[found++] = rest;
+    }
+    return new BytePlane(bytes, begin, expected, positions, rests, found);
+  }
+
+  private boolean atPlane() {
+    return end - at >= 2 && bytes[at] == 0 && bytes[at + 1] == 0;
+  }
+
+  /** Moves behind the low bytes, and returns where they begin. */
+  private int enterPlane(int expected) {
     int begin = at + 2;
     if (end - begin < expected) {
       throw damaged("found " + (end - begin) + " counts, expected " + expected);
     }
     at = begin + expected;
-    int[] large = new int[(end - at) / 2];
-    long[] rest = new long[large.length];
-    int found = 0;
-    int position = -1;
-    while (at < end) {
-      int gap = intVarint();
-      long high = varint();
-      if (gap >= expected - position - 1 || high <= 0 || high > Long.MAX_VALUE >>> Byte.SIZE) {
-        throw damaged("a large count that can't be");
-      }
-      position += gap + 1;
-      large[found] = position;
-      rest[found++] = high << Byte.SIZE;
+    return begin;
+  }
+
+  /** Reads the position of the next count of 256 or more, and what to add to its low byte. */
+  private boolean nextLarge(int expected) {
+    if (at >= end) {
+      return false;
     }
-    return new BytePlane(
-        bytes, begin, expected, Arrays.copyOf(large, found), Arrays.copyOf(rest, found));
+    long gap = bytes[at];
+    long high = at + 1 < end ? bytes[at + 1] : -1;
+    if (gap >= 0 && high >= 0) {
+      at += 2;
+    } else {
+      gap = intVarint();
+      high = varint();
+    }
+    if (gap >= expected - large - 1 || high <= 0 || high > Long.MAX_VALUE >>> Byte.SIZE) {
+      throw damaged("a large count that can't be");
+    }
+    large += (int) gap + 1;
+    rest = high << Byte.SIZE;
+    return true;
   }
 
   private long[] listed(int expected) {
@@ -210,6 +247,13 @@ public final class FieldReader {
   }
 
   private long varint() {
+    if (at < end && bytes[at] >= 0) {
+      return bytes[at++];
+    }
+    return longVarint();
+  }
+
+  private long longVarint() {
     long value = 0;
     for (int shift = 0; shift < Long.SIZE; shift += 7) {
       if (at >= end) {

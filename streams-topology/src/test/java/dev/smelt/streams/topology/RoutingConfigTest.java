@@ -53,6 +53,31 @@ class RoutingConfigTest {
   }
 
   @Test
+  void shouldCommitTwiceAWindowButWellBeforeATransactionTimesOut() {
+    RoutingConfig config = RoutingConfig.DEFAULT;
+    RoutingConfig shortWindows =
+        new RoutingConfig(
+            Duration.ofSeconds(1),
+            config.grace(),
+            config.idleClose(),
+            config.halfLife(),
+            config.clockSkew(),
+            config.drift());
+    RoutingConfig longWindows =
+        new RoutingConfig(
+            Duration.ofMinutes(10),
+            config.grace(),
+            config.idleClose(),
+            config.halfLife(),
+            config.clockSkew(),
+            config.drift());
+
+    assertThat(config.commitInterval()).isEqualTo(Duration.ofSeconds(5));
+    assertThat(shortWindows.commitInterval()).isEqualTo(Duration.ofMillis(500));
+    assertThat(longWindows.commitInterval()).isEqualTo(Duration.ofSeconds(5));
+  }
+
+  @Test
   void shouldRunExactlyOnce() {
     Properties properties =
         new StreamsSettings("smelt", "broker:9092", "state", "", 1, Duration.ofSeconds(1), 1)

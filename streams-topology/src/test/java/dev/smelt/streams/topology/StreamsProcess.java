@@ -55,7 +55,7 @@ final class StreamsProcess implements AutoCloseable {
                 stateFolder.toString(),
                 address,
                 1,
-                Duration.ofMillis(100),
+                config().commitInterval(),
                 1)
             .properties();
     properties.put("session.timeout.ms", "2000");
