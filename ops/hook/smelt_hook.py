@@ -17,7 +17,8 @@ interval to `POST {agent}/v1/tap/{name}`; tokens and texts never leave the proce
 With `original`, the folder of the full model, it also posts the second moments of the hidden
 activations that the full model's experts would have on the same inputs, whatever weights serve:
 narrowed experts no longer show the neurons that they have lost. A second thread calculates them
-from copies of the sampled passes' inputs; while it is busy, passes are left out.
+from copies of the sampled passes' inputs; while it is busy, passes are left out. With `merged`, the
+folder of merged experts, that thread writes what these are to be refitted to in their place.
 
 What can go wrong stays here: an exception in a hook is logged, and after three the hooks come off.
 While the agent is away the sums are kept for `keep` seconds and then dropped; the memory they take
@@ -83,6 +84,8 @@ def attach(
     moments_file=None,
     moments_bytes=512 << 20,
     original=None,
+    merged=None,
+    refit_folder=None,
     moments_interval=10.0,
     pad_token_id=None,
 ):
@@ -96,10 +99,13 @@ def attach(
     moments_bytes: most memory for them; models that need more get none, and those of `original` are
     taken of fewer blocks at a time. original: the folder of the full model, as the agent's
     configuration names it; second moments of its experts are posted every moments_interval seconds.
-    pad_token_id: positions with
+    merged: a folder that `smelt compress` wrote in the compact form from the original; nothing is
+    posted then, and every moments_interval seconds what its experts are to be refitted to is added
+    to the files of refit_folder, for `smelt compress --refit-moments`. pad_token_id: positions with
     this token are left out; config.pad_token_id by default.
 
-    Raises ValueError where the model has no router that is known, or the folder not its experts.
+    Raises ValueError where the model has no router that is known, a folder not its experts, or
+    refit_folder files of other merged experts.
     """
     config = getattr(model, "config", None)
     if name is None:
@@ -113,9 +119,17 @@ def attach(
     if pad_token_id is None:
         pad_token_id = getattr(config, "pad_token_id", None)
     token = token or os.environ.get("SMELT_TOKEN")
-    moments = None if original is None else _Moments(
-        _Agent(agent, name + "/moments", token), name, _Original(original, blocks), blocks,
-        moments_interval, keep, moments_bytes)
+    if len({merged is None, refit_folder is None}) > 1 or (merged is not None and original is None):
+        raise ValueError("merged, refit_folder and original go together")
+    moments = None
+    if merged is not None:
+        moments = _Refit(
+            refit_folder, name, _Original(original, blocks), _Merged(merged, blocks), blocks,
+            moments_interval, moments_bytes)
+    elif original is not None:
+        moments = _Moments(
+            _Agent(agent, name + "/moments", token), name, _Original(original, blocks), blocks,
+            moments_interval, keep, moments_bytes)
     hook = Hook(
         _Agent(agent, name, token), name, blocks,
         interval, keep, sample, moments_file, moments_bytes, moments, pad_token_id)
@@ -488,80 +502,146 @@ class _Block:
                 yield "%s.moments.%d.%s" % (self.name, expert, key), copy
 
 
-class _Original:
-    """The weights of the full model's experts, read where they are needed."""
+class _Tensors:
+    """The tensors of safetensors files, read where they are needed."""
 
-    def __init__(self, folder, blocks):
+    def __init__(self, paths):
         self._files = {}
         self._tensors = {}
-        for file in sorted(os.listdir(folder)):
-            if file.endswith(".safetensors"):
-                self._open(os.path.join(folder, file))
-        self._names = {}
-        for block in blocks:
-            self._names[block.name] = next(
-                (pair for pair in _GATED
-                 if all(self._name(block, 0, name) in self._tensors for name in pair)), None)
-            if self._names[block.name] is None:
-                raise ValueError("%s: no gated experts of %s are stored one by one there" % (folder, block.name))
+        for path in paths:
+            self._open(path)
 
-    def width(self, block):
-        return self._tensors[self._name(block, 0, self._names[block.name][0])][2][0]
+    @classmethod
+    def of_folder(cls, folder):
+        return cls(os.path.join(folder, file) for file in sorted(os.listdir(folder))
+                   if file.endswith(".safetensors"))
 
-    def hidden(self, block, expert, inputs):
-        """What would enter the down projection, [tokens, F], float32."""
-        gate, up = (
-            torch.nn.functional.linear(inputs, self._weight(block, expert, name).to(inputs.device).float())
-            for name in self._names[block.name])
-        return torch.nn.functional.silu(gate) * up
+    def __iter__(self):
+        return iter(self._tensors)
 
-    def _name(self, block, expert, name):
-        return "%s.experts.%d.%s.weight" % (block.name, expert, name)
+    def __contains__(self, name):
+        return name in self._tensors
 
-    def _weight(self, block, expert, name):
-        path, kind, shape, begin, end = self._tensors[self._name(block, expert, name)]
+    def shape(self, name):
+        return self._tensors[name][2]
+
+    def read(self, name):
+        path, kind, shape, begin, end = self._tensors[name]
         # A copy: torch wants memory that it may write to.
         return torch.frombuffer(bytearray(self._files[path][begin:end]), dtype=kind).reshape(shape)
 
     def _open(self, path):
         with open(path, "rb") as file:
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        (length,) = struct.unpack("<Q", content[:8])
         self._files[path] = content
-        for name, info in json.loads(content[8:8 + length]).items():
+        header, start = _header(content)
+        for name, info in header.items():
             if name != "__metadata__" and info["dtype"] in _STORED:
-                begin, end = (8 + length + at for at in info["data_offsets"])
+                begin, end = (start + at for at in info["data_offsets"])
                 self._tensors[name] = (path, _STORED[info["dtype"]], info["shape"], begin, end)
 
 
-class _Moments:
-    """Second moments of the full model's experts, calculated and posted by a thread of its own.
+class _Original:
+    """The weights of the full model's experts."""
 
-    As many blocks at a time as fit into the memory that is allowed; after each post the next ones.
+    def __init__(self, folder, blocks):
+        self._tensors = _Tensors.of_folder(folder)
+        self._names = {}
+        for block in blocks:
+            self._names[block.name] = next(
+                (names for names in _GATED
+                 if all(self._name(block, 0, name) in self._tensors for name in names)), None)
+            if self._names[block.name] is None:
+                raise ValueError("%s: no gated experts of %s are stored one by one there" % (folder, block.name))
+
+    def width(self, block):
+        return self._tensors.shape(self._name(block, 0, self._names[block.name][0]))[0]
+
+    def hidden(self, block, expert, inputs):
+        """What would enter the down projection, [tokens, F], float32."""
+        gate, up, _ = (self._name(block, expert, name) for name in self._names[block.name])
+        return _activations(self._tensors, gate, up, inputs)
+
+    def output(self, block, expert, inputs):
+        """[tokens, d], float32."""
+        down = self._tensors.read(self._name(block, expert, self._names[block.name][2]))
+        return torch.nn.functional.linear(
+            self.hidden(block, expert, inputs), down.to(inputs.device).float())
+
+    def _name(self, block, expert, name):
+        return "%s.experts.%d.%s.weight" % (block.name, expert, name)
+
+
+class _Merged:
+    """The weights of merged experts, in the compact form."""
+
+    def __init__(self, folder, blocks):
+        with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
+            self.groups = json.load(file).get("smelt", {}).get("groups")
+        if self.groups is None:
+            raise ValueError("%s: was not written by smelt compress in the compact form" % folder)
+        self._tensors = _Tensors.of_folder(folder)
+        self._maps = {}
+        for block in blocks:
+            name = block.name + ".experts.map"
+            if name not in self._tensors or self._tensors.shape(name) != [block.experts]:
+                raise ValueError("%s: no merged experts of %s are there" % (folder, block.name))
+            groups = self._tensors.read(name).tolist()
+            self._maps[block.name] = groups
+            for group in self.several(block):
+                if self._name(block, group, "gate") not in self._tensors:
+                    raise ValueError("%s: the experts of %s are not whole" % (folder, block.name))
+
+    def number(self, block):
+        return max(self._maps[block.name]) + 1
+
+    def several(self, block):
+        """The groups of more than one expert; the others need no refit."""
+        groups = self._maps[block.name]
+        return sorted({group for group in groups if group >= 0 and groups.count(group) > 1})
+
+    def group(self, block, expert):
+        return self._maps[block.name][expert]
+
+    def hidden(self, block, group, inputs):
+        """What enters the down projection, [tokens, F], float32."""
+        return _activations(
+            self._tensors, self._name(block, group, "gate"), self._name(block, group, "up"), inputs)
+
+    def _name(self, block, group, role):
+        return "%s.groups.%d.%s.weight" % (block.name, group, role)
+
+
+def _activations(tensors, gate, up, inputs):
+    gate, up = (
+        torch.nn.functional.linear(inputs, tensors.read(name).to(inputs.device).float())
+        for name in (gate, up))
+    return torch.nn.functional.silu(gate) * up
+
+
+class _Calculation:
+    """Sums of a sampled share of what blocks are given, calculated by a thread of its own.
+
+    As many blocks at a time as fit into the memory that is allowed; after each delivery the next
+    ones. bytes_of: what the sums of a block take.
     """
 
     _MOST_WAITING = 64
     _MOST_TOKENS = 4096
-    _LARGEST_BODY = 48 << 20
 
-    def __init__(self, agent, name, original, blocks, interval, keep, most_bytes):
-        self._agent = agent
-        self._name = name
-        self._original = original
+    def __init__(self, blocks, bytes_of, interval, most_bytes):
         self._blocks = blocks
         self._interval = interval
-        self._keep = keep
         self._waiting = queue.Queue(self._MOST_WAITING)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="smelt-moments", daemon=True)
-        size = max(4 * block.experts * original.width(block) ** 2 for block in blocks)
+        size = max(1, max(bytes_of(block) for block in blocks))
         self._at_a_time = min(len(blocks), most_bytes // size)
         if self._at_a_time == 0:
             _LOG.warning("smelt: moments of one block take %d MB, more than moments_bytes allows; none are kept",
                          size >> 20)
         self._first = 0
         self._sums = {}
-        self._since = None
 
     def start(self):
         if self._at_a_time > 0:
@@ -588,6 +668,9 @@ class _Moments:
     def _wanted(self, block):
         return (self._blocks.index(block) - self._first) % len(self._blocks) < self._at_a_time
 
+    def _next_blocks(self):
+        self._first = (self._first + self._at_a_time) % len(self._blocks)
+
     def _run(self):
         due = time.monotonic() + self._interval
         while True:
@@ -599,34 +682,55 @@ class _Moments:
                     self._add(*work)
             except queue.Empty:
                 if closing:
-                    self._post()
+                    self._deliver()
                     return
             except Exception as failure:  # the model's process must not notice
                 _LOG.warning("smelt: moments were lost: %s", failure)
             if time.monotonic() >= due:
-                self._post()
+                self._deliver()
                 due = time.monotonic() + self._interval
 
     def _add(self, block, inputs, ids, gates):
-        if not self._wanted(block):
+        # What is not a number would stay in the sums for good.
+        if not self._wanted(block) or not torch.isfinite(inputs).all():
             return
         if block.name not in self._sums:
-            width = self._original.width(block)
-            self._sums[block.name] = {
-                "tokens": torch.zeros(block.experts, dtype=torch.float64),
-                "activations": torch.zeros(block.experts, width, width, device=inputs.device),
-            }
-        self._since = self._since or time.monotonic()
-        sums = self._sums[block.name]
+            self._sums[block.name] = self._zero(block, inputs)
         with _exactly(inputs.device):
             for expert in ids.unique().tolist():
                 rows, slots = torch.where(ids == expert)
-                weight = gates[rows, slots].unsqueeze(1)
-                hidden = self._original.hidden(block, expert, inputs[rows].float()) * weight
-                sums["activations"][expert] += hidden.t() @ hidden
-                sums["tokens"][expert] += float((weight > 0).sum())
+                self._add_expert(block, expert, inputs[rows].float(), gates[rows, slots].unsqueeze(1))
 
-    def _post(self):
+
+class _Moments(_Calculation):
+    """Second moments of the full model's experts, posted to the agent."""
+
+    _LARGEST_BODY = 48 << 20
+
+    def __init__(self, agent, name, original, blocks, interval, keep, most_bytes):
+        super().__init__(
+            blocks, lambda block: 4 * block.experts * original.width(block) ** 2, interval, most_bytes)
+        self._agent = agent
+        self._name = name
+        self._original = original
+        self._keep = keep
+        self._since = None
+
+    def _zero(self, block, inputs):
+        self._since = self._since or time.monotonic()
+        width = self._original.width(block)
+        return {
+            "tokens": torch.zeros(block.experts, dtype=torch.float64),
+            "activations": torch.zeros(block.experts, width, width, device=inputs.device),
+        }
+
+    def _add_expert(self, block, expert, inputs, weight):
+        sums = self._sums[block.name]
+        hidden = self._original.hidden(block, expert, inputs) * weight
+        sums["activations"][expert] += hidden.t() @ hidden
+        sums["tokens"][expert] += float((weight > 0).sum())
+
+    def _deliver(self):
         """Posts all sums and goes to the next blocks, or keeps them for a while."""
         if not self._sums:
             return
@@ -638,7 +742,7 @@ class _Moments:
                                 time.monotonic() - self._since < self._keep:
                             return
                         self._take_posted(block)
-            self._first = (self._first + self._at_a_time) % len(self._blocks)
+            self._next_blocks()
         except Exception as failure:
             _LOG.warning("smelt: moments were lost: %s", failure)
         self._sums.clear()
@@ -667,6 +771,75 @@ class _Moments:
         sums["tokens"][self._part(block)] = 0.0
         if not (sums["tokens"] > 0).any():
             del self._sums[block.name]
+
+
+class _Refit(_Calculation):
+    """What merged experts are to be refitted to: their hidden activations, and the original
+    experts' outputs on the same inputs. One file per block, to which each delivery adds."""
+
+    _SUFFIX = ".refit.safetensors"
+
+    def __init__(self, folder, name, original, merged, blocks, interval, most_bytes):
+        super().__init__(
+            blocks, lambda block: self._bytes(block, original, merged), interval, most_bytes)
+        self._folder = folder
+        self._metadata = {"model": name, "groups": merged.groups}
+        self._original = original
+        self._merged = merged
+        os.makedirs(folder, exist_ok=True)
+        for file in os.listdir(folder):
+            if file.endswith(self._SUFFIX):
+                self._require_same_groups(os.path.join(folder, file))
+
+    @staticmethod
+    def _bytes(block, original, merged):
+        width, hidden = original.width(block), block.router.weight.shape[1]
+        return 4 * len(merged.several(block)) * (width * width + hidden * width)
+
+    def _require_same_groups(self, path):
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            metadata = _header(content)[0].get("__metadata__", {})
+        if metadata.get("groups") != self._merged.groups:
+            raise ValueError("%s: is of other merged experts; choose another refit_folder" % path)
+
+    def _zero(self, block, inputs):
+        return {"tokens": torch.zeros(self._merged.number(block), dtype=torch.int64)}
+
+    def _add_expert(self, block, expert, inputs, weight):
+        group = self._merged.group(block, expert)
+        if group not in self._merged.several(block):
+            return
+        hidden = self._merged.hidden(block, group, inputs) * weight
+        outputs = self._original.output(block, expert, inputs) * weight
+        sums = self._sums[block.name]
+        sums["tokens"][group] += int((weight > 0).sum())
+        for key, values in (("activations", hidden), ("outputs", outputs)):
+            key = "%d.%s" % (group, key)
+            if key in sums:
+                sums[key].addmm_(values.t(), hidden)
+            else:
+                sums[key] = values.t() @ hidden
+
+    def _deliver(self):
+        """Adds all sums to their files and goes to the next blocks, or keeps what it cannot write."""
+        try:
+            with torch.inference_mode():
+                for name in list(self._sums):
+                    self._write(name)
+                    del self._sums[name]
+            self._next_blocks()
+        except Exception as failure:  # the model's process must not notice
+            _LOG.warning("smelt: moments are kept, but were not written: %s", failure)
+
+    def _write(self, block):
+        path = os.path.join(self._folder, block + self._SUFFIX)
+        sums = {"%s.refit.%s" % (block, key): value.cpu() for key, value in self._sums[block].items()}
+        if os.path.exists(path):
+            before = _Tensors([path])
+            for name in before:
+                value = before.read(name)
+                sums[name] = value + sums[name] if name in sums else value
+        _write(path, _safetensors(sums.items(), self._metadata))
 
 
 class _Agent:
@@ -812,9 +985,11 @@ def _zeros(experts, values):
     return torch.zeros(experts, size, size, dtype=torch.float32, device=values.device)
 
 
-_GATED = (("w1", "w3"), ("gate_proj", "up_proj"))
-_STORED = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-_TYPES = {torch.int64: "I64", torch.float32: "F32", torch.float64: "F64"}
+_GATED = (("w1", "w3", "w2"), ("gate_proj", "up_proj", "down_proj"))
+_STORED = {
+    "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I32": torch.int32,
+    "I64": torch.int64}
+_TYPES = {torch.int32: "I32", torch.int64: "I64", torch.float32: "F32", torch.float64: "F64"}
 _WHOLE = ("tokens", "counts", "co_activation")
 
 
@@ -839,6 +1014,12 @@ def _safetensors(tensors, metadata):
     text = json.dumps(header).encode("utf-8")
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text + b"".join(parts)
+
+
+def _header(content):
+    """The header of a safetensors file, and where its tensors begin."""
+    (length,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8:8 + length]), 8 + length
 
 
 def _write(path, content):

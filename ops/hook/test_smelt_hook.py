@@ -21,10 +21,10 @@ D, F, E, K = 8, 12, 6, 2
 
 
 class Expert(nn.Module):
-    def __init__(self):
+    def __init__(self, d=D, f=F):
         super().__init__()
-        self.w1, self.w3 = nn.Linear(D, F, bias=False), nn.Linear(D, F, bias=False)
-        self.w2 = nn.Linear(F, D, bias=False)
+        self.w1, self.w3 = nn.Linear(d, f, bias=False), nn.Linear(d, f, bias=False)
+        self.w2 = nn.Linear(f, d, bias=False)
 
     def forward(self, x):
         return self.w2(torch.nn.functional.silu(self.w1(x)) * self.w3(x))
@@ -33,18 +33,18 @@ class Expert(nn.Module):
 class SparseBlock(nn.Module):
     """As transformers 4 calculates a Mixtral block."""
 
-    def __init__(self):
+    def __init__(self, d=D, f=F, experts=E):
         super().__init__()
-        self.gate = nn.Linear(D, E, bias=False)
-        self.experts = nn.ModuleList(Expert() for _ in range(E))
+        self.gate = nn.Linear(d, experts, bias=False)
+        self.experts = nn.ModuleList(Expert(d, f) for _ in range(experts))
 
     def forward(self, hidden):
-        flat = hidden.reshape(-1, D)
+        flat = hidden.reshape(-1, hidden.shape[-1])
         weights, ids = torch.topk(torch.softmax(self.gate(flat), -1), K)
         weights = weights / weights.sum(-1, keepdim=True)
         result = torch.zeros_like(flat)
-        mask = torch.nn.functional.one_hot(ids, E).permute(2, 1, 0)
-        for expert in range(E):
+        mask = torch.nn.functional.one_hot(ids, len(self.experts)).permute(2, 1, 0)
+        for expert in range(len(self.experts)):
             slot, token = torch.where(mask[expert])
             out = self.experts[expert](flat[token]) * weights[token, slot, None]
             result.index_add_(0, token, out.to(result.dtype))
@@ -352,6 +352,170 @@ class HookTest(unittest.TestCase):
                 moments.offer(moments._blocks[0], torch.ones(3, D), decision)
             self.assertEqual(moments._MOST_WAITING, moments._waiting.qsize())
 
+    GROUPS = [0, 1, 0, 2, 1, -1]
+
+    def merged(self, model, folder, groups="digest"):
+        """A folder as smelt compress writes it: a group's expert is the mean of its members."""
+        tensors = []
+        for layer in range(len(model.layers)):
+            block = "layers.%d.block_sparse_moe" % layer
+            tensors.append((block + ".experts.map", torch.tensor(self.GROUPS, dtype=torch.int32)))
+            for group in range(3):
+                for role, name in (("gate", "w1"), ("up", "w3"), ("down", "w2")):
+                    members = [
+                        getattr(expert, name).weight.detach()
+                        for expert, of in zip(model.layers[layer].block_sparse_moe.experts, self.GROUPS)
+                        if of == group]
+                    tensors.append(("%s.groups.%d.%s.weight" % (block, group, role), torch.stack(members).mean(0)))
+        with open(os.path.join(folder, "smelt-experts.safetensors"), "wb") as file:
+            file.write(smelt_hook._safetensors(tensors, {}))
+        with open(os.path.join(folder, "config.json"), "w") as file:
+            json.dump({"smelt": {"format": "compact", "version": 1, "groups": groups}}, file)
+        return folder
+
+    def refitting(self, model, served=None, **options):
+        """The hook, and the folders that it was given."""
+        folders = [tempfile.TemporaryDirectory() for _ in range(3)]
+        for folder in folders:
+            self.addCleanup(folder.cleanup)
+        original, merged, refit = (folder.name for folder in folders)
+        options.setdefault("sample", 1.0)
+        return lambda: self.attach(
+            served or model, original=self.original(model, original), merged=self.merged(model, merged),
+            refit_folder=refit, **options), refit
+
+    @staticmethod
+    def read(folder, layer=0):
+        with open(os.path.join(folder, "layers.%d.block_sparse_moe.refit.safetensors" % layer), "rb") as file:
+            return parse(file.read())
+
+    def test_should_write_what_merged_experts_are_refitted_to(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock, layers=1)
+        served = copy.deepcopy(model)
+        for expert in served.layers[0].block_sparse_moe.experts:
+            torch.nn.init.zeros_(expert.w1.weight)
+        seen = []
+        served.layers[0].block_sparse_moe.gate.register_forward_hook(lambda m, a, o: seen.append((a[0], o)))
+        attach, folder = self.refitting(model, served)
+        with attach():
+            served(self.ids)
+        metadata, tensors = self.read(folder)
+        self.assertEqual({"model": "tiny", "groups": "digest"}, metadata)
+        inputs, logits = seen[0]
+        weights, ids = torch.topk(torch.softmax(logits, -1), K)
+        gates = torch.zeros(len(inputs), E).scatter_(1, ids, weights / weights.sum(-1, keepdim=True))
+        experts = model.layers[0].block_sparse_moe.experts
+        refit = "layers.0.block_sparse_moe.refit."
+        for group, members in ((0, (0, 2)), (1, (1, 4))):
+            w1, w3 = (torch.stack([getattr(experts[e], name).weight for e in members]).mean(0) for name in ("w1", "w3"))
+            hidden = torch.nn.functional.silu(inputs @ w1.t()) * (inputs @ w3.t())
+            squared = [gates[:, e, None] ** 2 for e in members]
+            self.assertEqual(sum(int((g > 0).sum()) for g in squared), tensors[refit + "tokens"][group].item())
+            torch.testing.assert_close(
+                sum((g * hidden).t() @ hidden for g in squared), tensors[refit + "%d.activations" % group])
+            torch.testing.assert_close(
+                sum((g * experts[e](inputs)).t() @ hidden for e, g in zip(members, squared)),
+                tensors[refit + "%d.outputs" % group])
+        self.assertEqual(0, tensors[refit + "tokens"][2])
+        self.assertNotIn(refit + "2.activations", tensors)
+        self.assertEqual([], self.moments())
+
+    def test_should_add_to_the_refit_that_was_written_before(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock, layers=1)
+        attach, folder = self.refitting(model)
+        with attach():
+            model(self.ids)
+        _, once = self.read(folder)
+        with attach():
+            model(self.ids)
+        _, twice = self.read(folder)
+        self.assertEqual(once.keys(), twice.keys())
+        for name in once:
+            torch.testing.assert_close(2 * once[name], twice[name])
+
+    def test_should_take_refits_of_the_blocks_in_turn_where_memory_is_short(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock)
+        attach, folder = self.refitting(model, moments_bytes=2 * 4 * (F * F + D * F), moments_interval=0.01)
+        hook = attach()
+        deadline = time.monotonic() + 30
+        while len(os.listdir(folder)) < 2 and time.monotonic() < deadline:
+            model(self.ids)
+            self.assertLessEqual(len(hook._moments._sums), 1)
+            threading.Event().wait(0.01)
+        hook.close()
+        for layer in range(2):
+            self.assertGreater(self.read(folder, layer)[1]["layers.%d.block_sparse_moe.refit.tokens" % layer].sum(), 0)
+
+    def test_should_take_no_refit_that_does_not_fit(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock)
+        attach, folder = self.refitting(model, moments_bytes=100)
+        with attach():
+            model(self.ids)
+        self.assertEqual([], os.listdir(folder))
+
+    def test_should_leave_padding_and_what_is_not_finite_out_of_the_refit(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock, layers=1, pad_token_id=0)
+        attach, folder = self.refitting(model)
+        self.ids[0, :2] = 0
+        with attach():
+            model(self.ids)
+            with torch.no_grad():
+                model.embed_tokens.weight[5] = float("nan")
+            model(torch.full((1, 4), 5))
+        _, tensors = self.read(folder)
+        tokens = tensors["layers.0.block_sparse_moe.refit.tokens"]
+        self.assertTrue(0 < tokens.sum() <= 26)
+        self.assertTrue(all(torch.isfinite(tensor.double()).all() for tensor in tensors.values()))
+
+    def test_should_keep_the_refit_that_it_cannot_write(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock, layers=1)
+        attach, folder = self.refitting(model)
+        hook = attach()
+        hook._moments._folder = os.path.join(folder, "missing")
+        plain = model(self.ids)
+        torch.testing.assert_close(plain, model(self.ids))
+        hook.close()
+        self.assertEqual([], os.listdir(folder))
+        hook._moments._folder = folder
+        hook._moments._deliver()
+        _, tensors = self.read(folder)
+        counts = self.server.posts[0][2][1]["layers.0.block_sparse_moe.usage.counts"]
+        self.assertEqual(
+            counts[[0, 1, 2, 4]].sum(), tensors["layers.0.block_sparse_moe.refit.tokens"].sum())
+
+    def test_should_refuse_a_folder_of_other_merged_experts(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock, layers=1)
+        with tempfile.TemporaryDirectory() as original, tempfile.TemporaryDirectory() as merged, \
+                tempfile.TemporaryDirectory() as folder:
+            self.original(model, original)
+            with self.attach(
+                    model, sample=1.0, original=original, merged=self.merged(model, merged), refit_folder=folder):
+                model(self.ids)
+            with self.assertRaisesRegex(ValueError, "is of other merged experts; choose another refit_folder"):
+                self.attach(
+                    model, original=original, merged=self.merged(model, merged, "other"), refit_folder=folder)
+
+    def test_should_refuse_folders_that_merged_experts_are_not_whole_in(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock, layers=1)
+        with tempfile.TemporaryDirectory() as original, tempfile.TemporaryDirectory() as merged:
+            self.original(model, original)
+            self.merged(model, merged)
+            options = {"original": original, "merged": merged, "refit_folder": merged + "/refit"}
+            with self.assertRaisesRegex(ValueError, "merged, refit_folder and original go together"):
+                self.attach(model, merged=merged, refit_folder=merged)
+            with open(os.path.join(merged, "smelt-experts.safetensors"), "wb") as file:
+                file.write(smelt_hook._safetensors([
+                    ("layers.0.block_sparse_moe.experts.map", torch.tensor(self.GROUPS, dtype=torch.int32))], {}))
+            with self.assertRaisesRegex(ValueError, "experts of layers.0.block_sparse_moe are not whole"):
+                self.attach(model, **options)
+            os.unlink(os.path.join(merged, "smelt-experts.safetensors"))
+            with self.assertRaisesRegex(ValueError, "no merged experts of layers.0.block_sparse_moe"):
+                self.attach(model, **options)
+            with open(os.path.join(merged, "config.json"), "w") as file:
+                file.write("{}")
+            with self.assertRaisesRegex(ValueError, "was not written by smelt compress in the compact form"):
+                self.attach(model, **options)
+
     def test_should_refuse_a_folder_without_the_experts(self):
         model = Model("mixtral", "block_sparse_moe", SparseBlock)
         with tempfile.TemporaryDirectory() as folder:
@@ -509,6 +673,38 @@ class HookTest(unittest.TestCase):
     def test_should_refuse_a_model_without_routers(self):
         with self.assertRaisesRegex(ValueError, "no router found"):
             self.attach(nn.Linear(2, 2))
+
+    def test_should_refit_to_what_the_agent_would(self):
+        folder = os.environ.get("SMELT_TEST_REFIT")
+        if not folder:
+            self.skipTest("SMELT_TEST_REFIT names no folder")
+        tensors = smelt_hook._Tensors.of_folder(os.environ["SMELT_TEST_CHECKPOINT"])
+        given = smelt_hook._Tensors([os.path.join(folder, "inputs.safetensors")])
+        for name in given:
+            model = self.with_weights(name, tensors)
+            with smelt_hook.attach(
+                    model, self.url, "fixture", interval=60, sample=1.0,
+                    original=os.environ["SMELT_TEST_CHECKPOINT"],
+                    merged=os.path.join(folder, "merged"), refit_folder=os.path.join(folder, "refit")):
+                with torch.no_grad():
+                    model.get_submodule(name)(given.read(name))
+
+    @staticmethod
+    def with_weights(block, tensors):
+        """A model with one block of a checkpoint, under its name."""
+        hidden, width = tensors.shape(block + ".experts.0.w2.weight")
+        experts = tensors.shape(block + ".gate.weight")[0]
+        model = nn.Module()
+        model.config = types.SimpleNamespace(model_type="mixtral", num_experts_per_tok=K)
+        inside, module = model, SparseBlock(hidden, width, experts)
+        *above, last = block.split(".")
+        for name in above:
+            inside.add_module(name, nn.Module())
+            inside = getattr(inside, name)
+        inside.add_module(last, module)
+        for name, parameter in module.named_parameters():
+            parameter.data = tensors.read("%s.%s" % (block, name)).float()
+        return model
 
     def test_should_reach_a_real_agent(self):
         url = os.environ.get("SMELT_TEST_AGENT")

@@ -95,7 +95,7 @@ export class Events {
         await this.#connect();
       } catch (failure) {
         if (failure instanceof Refusal) {
-          this.#listener.refused(failure.status);
+          this.#listener.refused(failure);
           return;
         }
       }
@@ -120,7 +120,7 @@ export class Events {
       signal,
     });
     if (response.status === 401 || response.status === 403) {
-      throw new Refusal(response.status, "");
+      throw await refusal(response);
     }
     if (!response.ok) {
       throw new Error(`${response.status}`);

@@ -1,8 +1,8 @@
 import { keepToken, token } from "./api.js";
 import { announce, h, replace, setText } from "./dom.js";
-import { bytes, clock, compact, fixed, percent, shortId, since, words, NONE } from "./format.js";
+import { bytes, clock, compact, count, fixed, local, percent, shortId, since, words, NONE } from "./format.js";
 import { Live } from "./live.js";
-import { rateOf } from "./measures.js";
+import { learnt, rateOf } from "./measures.js";
 import { drift } from "./views/drift.js";
 import { health } from "./views/health.js";
 import { operate } from "./views/operate.js";
@@ -25,12 +25,23 @@ const CONNECTION = {
   forbidden: "Forbidden",
 };
 
+/** States in which a person is wanted, worst first, with the icon of the page in each. */
+const WANTED = [
+  { state: "degraded", icon: "icon-ill.svg" },
+  { state: "awaiting-approval", icon: "icon-waits.svg" },
+  { state: "rolled-back", icon: "icon-waits.svg" },
+  { state: "paused", icon: "icon-waits.svg" },
+];
+
 const live = new Live();
 let chosen = null;
 let current = null;
 
 const main = h("main", { id: "main", tabindex: "-1" });
 const banner = h("div", { class: "banner", role: "alert", hidden: true });
+const callText = h("span", {});
+const callLink = h("a", { href: "#" }, "Go to Operate");
+const call = h("div", { class: "call", role: "status", hidden: true }, callText, callLink);
 const modelSelect = h("select", { id: "model", onchange: () => go(modelSelect.value, place().view) });
 const modelName = h("span", { class: "model-name" });
 const connectionText = h("span", {});
@@ -48,9 +59,12 @@ const navigation = h(
       { href: "#", "data-view": view.name },
       icon(view.icon),
       h("span", { text: view.title }),
+      view.name === "operate" ? h("span", { class: "badge", hidden: true }, h("span", { class: "visually-hidden", text: "waits for you" })) : null,
     ),
   ),
 );
+const badge = navigation.querySelector(".badge");
+const pageIcon = document.querySelector("link[rel=icon]");
 
 document.getElementById("app").append(
   h(
@@ -70,7 +84,7 @@ document.getElementById("app").append(
       themeButton,
     ),
     navigation,
-    h("div", { class: "content" }, banner, summary.element, main),
+    h("div", { class: "content" }, banner, summary.element, call, main),
   ),
 );
 
@@ -87,6 +101,7 @@ live.listen((topic, model) => {
     sayState(live.models.get(chosen).status);
   }
   summary.update();
+  callPerson();
 });
 window.addEventListener("hashchange", () => show(true));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
@@ -94,9 +109,11 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   rebuild();
 });
 setInterval(() => {
-  summary.update();
   showConnection();
-  current?.tick?.();
+  if (live.connection.kind !== "lost") {
+    summary.update();
+    current?.tick?.();
+  }
 }, 1000);
 nameTheme();
 showConnection();
@@ -130,6 +147,7 @@ function show(byPerson = false) {
   }
   const kind = live.connection.kind;
   const key = kind === "unknown" || kind === "forbidden" ? kind : chosen ? `${chosen}/${view.name}` : kind;
+  callPerson();
   if (current?.key === key) {
     current.update?.("models");
     return;
@@ -137,10 +155,39 @@ function show(byPerson = false) {
   current?.destroy?.();
   current = { key, ...make(kind, view) };
   replace(main, current.element);
-  document.title = chosen ? `${view.title} · ${chosen} · Smelt` : "Smelt";
   if (byPerson) {
     main.focus({ preventScroll: true });
     scrollTo(0, 0);
+  }
+}
+
+/** Tells by title, icon, navigation and a line over the view where a person is wanted. */
+function callPerson() {
+  const { view } = place();
+  const { kind } = live.connection;
+  const shown = ["live", "lost"].includes(kind);
+  const ranks = shown ? [...live.models.entries()].map(([name, { status }]) => ({ name, rank: WANTED.findIndex((one) => one.state === status.state.state) })) : [];
+  const worst = ranks.filter(({ rank }) => rank >= 0).sort((left, right) => left.rank - right.rank || (left.name === chosen ? -1 : 1))[0];
+  const own = ranks.find(({ name, rank }) => name === chosen && rank >= 0);
+  const state = worst ? words(WANTED[worst.rank].state) : null;
+  const news = kind === "live" || kind === "connecting" ? (state && worst.name !== chosen ? `${worst.name}: ${state}` : state) : CONNECTION[kind];
+  const title = [news, ...(chosen && shown ? [view.title, chosen] : []), "Smelt"].filter(Boolean).join(" · ");
+  if (document.title !== title) {
+    document.title = title;
+  }
+  const picture = kind === "lost" ? "icon-ill.svg" : worst ? WANTED[worst.rank].icon : "icon.svg";
+  if (pageIcon.getAttribute("href") !== picture) {
+    pageIcon.setAttribute("href", picture);
+  }
+  badge.hidden = !own;
+  badge.dataset.state = own ? WANTED[own.rank].state : "";
+  call.hidden = !own || view.name === "operate" || kind !== "live";
+  if (!call.hidden) {
+    const { state: now } = live.models.get(chosen).status;
+    const why = now.reason ?? now.why ?? "";
+    setText(callText, `${words(now.state)}${why ? `: ${local(why)}` : ""}`);
+    call.dataset.state = now.state;
+    callLink.setAttribute("href", `#/${encodeURIComponent(chosen)}/operate`);
   }
 }
 
@@ -149,9 +196,7 @@ function make(kind, view) {
     return { element: signIn() };
   }
   if (kind === "forbidden") {
-    return {
-      element: notice("Not allowed", "This token may not read this agent. Sign in with another one.", signIn()),
-    };
+    return { element: signIn("Not allowed", `The agent, or a proxy in front of it, refused: ${live.connection.why}. Another token may be let in.`) };
   }
   if (!chosen) {
     return kind === "live"
@@ -187,7 +232,8 @@ function showConnection() {
   document.body.dataset.connection = kind;
   const session = live.session;
   setText(identity, session?.tokensRequired ? `${session.name} · ${session.role}` : "");
-  signOut.hidden = !token();
+  signOut.hidden = !token() || kind === "unknown";
+  connectionPill.title = `Times are those of ${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
   const lost = kind === "lost";
   if (banner.hidden === lost) {
     banner.hidden = !lost;
@@ -239,33 +285,42 @@ function summaryStrip() {
     state.value.dataset.state = status.state.state;
     setText(state.value, words(status.state.state));
     const progress = status.progress;
-    setText(state.note, progress ? `${progress.what} (${progress.done} of ${progress.total})` : `for ${since(status.state.since)} · mode ${status.mode}`);
+    setText(state.note, progress ? `${progress.what}, ${progress.done} of ${progress.total}` : `for ${since(status.state.since)} · mode ${status.mode}`);
     const { drift: newest } = status;
     setText(driftItem.value, newest ? fixed(newest.value) : NONE);
-    setText(driftItem.note, newest ? `threshold ${fixed(newest.threshold)}${status.breachedWindows > 0 ? ` · ${status.breachedWindows} windows over` : ""}` : "no window since the baseline");
+    setText(driftItem.note, newest ? driftNote(newest, status.breachedWindows) : "no window since the baseline");
     driftItem.value.dataset.over = newest ? newest.value > newest.threshold : false;
-    meter.hidden = !newest;
-    if (newest) {
+    meter.hidden = !newest || learnt(newest.threshold) === null;
+    if (!meter.hidden) {
       const scale = Math.max(newest.threshold * 2, newest.value);
       meter.firstChild.style.width = `${(newest.value / scale) * 100}%`;
       meter.lastChild.style.left = `${(newest.threshold / scale) * 100}%`;
       meter.dataset.over = newest.value > newest.threshold;
     }
     setText(serving.value, shortId(status.served));
+    serving.value.title = status.served ?? "";
     const inStep = status.served && status.served === status.active;
     serving.value.dataset.over = !inStep;
     setText(serving.note, inStep ? "as the ref active says" : status.served ? `active is ${shortId(status.active)}` : "not known what the engine serves");
     setText(experts.value, bytes(status.activeExpertBytes));
     const saved = 1 - status.activeExpertBytes / status.fullExpertBytes;
-    setText(experts.note, saved > 0.001 ? `${percent(saved, 0)} less than the full model` : "the full model");
-    setText(rate.value, `${compact(rateOf(model))}/s`);
+    setText(experts.note, saved > 0.001 ? `${percent(saved, 0)} less than full` : "the full model");
+    const tokens = rateOf(model);
+    setText(rate.value, Number.isFinite(tokens) ? `${compact(tokens)}/s` : NONE);
     setText(rate.note, `${compact(status.profileTokens)} in the profile`);
   }
 }
 
-function signIn() {
+function driftNote({ threshold }, breached) {
+  if (learnt(threshold) === null) {
+    return "threshold still learnt";
+  }
+  return breached > 0 ? `over ${fixed(threshold)} for ${count(breached, "window")}` : `threshold ${fixed(threshold)}`;
+}
+
+function signIn(title = "Sign in", text = "This agent asks for a token, one of those under 'api.tokens' in its smelt.yaml. It is kept until this tab is closed.") {
   const secret = h("input", { type: "password", id: "token", autocomplete: "current-password", required: true, minlength: 16 });
-  const refused = token() ? h("p", { class: "error", role: "alert", text: "This token is not known to the agent." }) : null;
+  const refused = token() && live.connection.kind === "unknown" ? h("p", { class: "error", role: "alert", text: "This token is not known to the agent." }) : null;
   return h(
     "form",
     {
@@ -276,8 +331,8 @@ function signIn() {
         live.start();
       },
     },
-    h("h1", { text: "Sign in" }),
-    h("p", { text: "This agent asks for a token, one of those under 'api.tokens' in its smelt.yaml. It is kept until this tab is closed." }),
+    h("h1", { text: title }),
+    h("p", { text }),
     refused,
     h("label", { for: "token", text: "Token" }),
     secret,

@@ -6,10 +6,22 @@ export function colour(name) {
 }
 
 let library = null;
+let attempts = 0;
 
-function echarts() {
-  library ??= import("./vendor/echarts/echarts.esm.min.mjs");
-  return library;
+/** The library, or null while it cannot be had: the agent may be away just now, and the next drawing asks again. */
+async function echarts() {
+  // A browser may remember that an address failed.
+  library ??= import(`./vendor/echarts/echarts.esm.min.mjs${attempts > 0 ? `?attempt=${attempts}` : ""}`);
+  const asked = library;
+  try {
+    return await asked;
+  } catch {
+    if (library === asked) {
+      library = null;
+      attempts += 1;
+    }
+    return null;
+  }
 }
 
 /**
@@ -20,6 +32,7 @@ export class Picture {
   #chart = null;
   #option = null;
   #closed = false;
+  #clicked = null;
   #observer;
 
   constructor(label, className = "") {
@@ -30,10 +43,11 @@ export class Picture {
 
   draw(option, clicked = null) {
     this.#option = option;
+    this.#clicked = clicked;
     if (this.#chart) {
       this.#chart.setOption(option, { replaceMerge: ["series"], lazyUpdate: true });
     } else {
-      this.#open(clicked);
+      this.#open();
     }
   }
 
@@ -51,14 +65,14 @@ export class Picture {
     this.#chart?.dispose();
   }
 
-  async #open(clicked) {
-    const { init } = await echarts();
-    if (this.#closed || this.#chart || this.element.clientWidth === 0) {
+  async #open() {
+    const found = await echarts();
+    if (!found || this.#closed || this.#chart || this.element.clientWidth === 0) {
       return;
     }
-    this.#chart = init(this.element, null, { renderer: "canvas" });
-    if (clicked) {
-      this.#chart.on("click", clicked);
+    this.#chart = found.init(this.element, null, { renderer: "canvas" });
+    if (this.#clicked) {
+      this.#chart.on("click", (event) => this.#clicked(event));
     }
     this.#chart.setOption(this.#option);
   }
@@ -67,7 +81,7 @@ export class Picture {
     if (this.#chart) {
       this.#chart.resize();
     } else if (this.#option) {
-      this.#open(null);
+      this.#open();
     }
   }
 }

@@ -38,7 +38,19 @@ function fill(element, attributes, children) {
   return element;
 }
 
-/** Replaces the children of an element, unless they would read the same. */
+/** Makes these the children of an element, and leaves those alone that stand where they should: focus and what is open stay. */
+export function arrange(element, children) {
+  children.forEach((child, at) => {
+    if (element.children[at] !== child) {
+      element.insertBefore(child, element.children[at] ?? null);
+    }
+  });
+  while (element.children.length > children.length) {
+    element.lastChild.remove();
+  }
+}
+
+/** Replaces the children of an element. */
 export function replace(element, ...children) {
   element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
 }

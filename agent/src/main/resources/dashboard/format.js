@@ -2,6 +2,7 @@ const BYTES = ["B", "KiB", "MiB", "GiB", "TiB"];
 const number = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const compactNumber = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const timeOfDay = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const exactly = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
 const dayAndTime = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit" });
 
 export const NONE = "–";
@@ -10,8 +11,17 @@ export function whole(value) {
   return Number.isFinite(value) ? number.format(value) : NONE;
 }
 
+/** "7", "263", "31.6K": what is below a thousand has no fraction, save one digit below ten. */
 export function compact(value) {
-  return Number.isFinite(value) ? compactNumber.format(value) : NONE;
+  if (!Number.isFinite(value)) {
+    return NONE;
+  }
+  return Math.abs(value) >= 10 && Math.abs(value) < 1000 ? number.format(value) : compactNumber.format(value);
+}
+
+/** "1 window", "2 windows". */
+export function count(value, one) {
+  return `${whole(value)} ${one}${value === 1 ? "" : "s"}`;
 }
 
 export function fixed(value, digits = 3) {
@@ -49,6 +59,16 @@ export function moment(instant) {
   return date.toDateString() === new Date().toDateString() ? timeOfDay.format(date) : dayAndTime.format(date);
 }
 
+/** A moment with its day and its zone. */
+export function exact(instant) {
+  return exactly.format(new Date(instant));
+}
+
+/** A text of the agent with its instants, which are in UTC, in the zone of who reads. */
+export function local(text) {
+  return text.replaceAll(/\b\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z/g, moment);
+}
+
 /** A span of time in its one or two largest units. */
 export function span(milliseconds) {
   const seconds = Math.max(0, Math.round(milliseconds / 1000));
@@ -82,10 +102,14 @@ export function layerName(block) {
   return found ? `${found[1] ? `${found[1]} ` : ""}layer ${found[2]}` : block;
 }
 
+/** A text as the begin of a line. */
+export function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** "awaiting-approval" as "Awaiting approval". */
 export function words(name) {
-  const text = name.replaceAll(/[-_]/g, " ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  return capital(name.replaceAll(/[-_]/g, " "));
 }
 
 /** "candidateBitsPerByte" as "Candidate bits per byte". */

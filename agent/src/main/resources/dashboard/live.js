@@ -13,7 +13,8 @@ export class Live {
   models = new Map();
   #listeners = new Set();
   #events = null;
-  #loaded = false;
+  /** Events that came while everything is read anew, to be told on top of it; null afterwards. */
+  #early = [];
 
   listen(listener) {
     this.#listeners.add(listener);
@@ -27,13 +28,13 @@ export class Live {
   /** Connects; call it again after the token has changed. */
   start() {
     this.#events?.close();
-    this.#loaded = false;
+    this.#early = [];
     this.#connect({ kind: "connecting" });
     this.#events = new Events({
       open: () => this.#opened(),
       event: (type, data) => this.#event(type, data),
       lost: (wait) => this.#connect({ kind: "lost", retryAt: Date.now() + wait * 1000 }),
-      refused: (status) => this.#connect({ kind: status === 401 ? "unknown" : "forbidden" }),
+      refused: (refusal) => this.#refused(refusal),
     });
   }
 
@@ -48,6 +49,10 @@ export class Live {
     this.#tell("connection");
   }
 
+  #refused({ status, message }) {
+    this.#connect(status === 401 ? { kind: "unknown" } : { kind: "forbidden", why: message });
+  }
+
   async #opened() {
     try {
       this.session = await get("/v1/session");
@@ -56,7 +61,7 @@ export class Live {
       this.#connect({ kind: "live" });
     } catch (failure) {
       if (failure instanceof Refusal && (failure.status === 401 || failure.status === 403)) {
-        this.#connect({ kind: failure.status === 401 ? "unknown" : "forbidden" });
+        this.#refused(failure);
       } else {
         this.#connect({ kind: "lost", retryAt: Date.now() + 1000 });
         this.#events.retryNow();
@@ -66,6 +71,8 @@ export class Live {
 
   /** Reads everything anew: events tell changes only, and the agent may have been another one. */
   async #load() {
+    const early = [];
+    this.#early = early;
     const { models } = await get("/v1/models");
     const names = new Set(models.map((status) => status.model));
     for (const known of this.models.keys()) {
@@ -74,8 +81,12 @@ export class Live {
       }
     }
     await Promise.all(models.map((status) => this.#loadModel(status)));
-    this.#loaded = true;
+    if (this.#early !== early) {
+      return; // a later connection reads everything once more
+    }
+    this.#early = null;
     this.#tell("models");
+    early.forEach(([type, data]) => this.#event(type, data));
   }
 
   async #loadModel(status) {
@@ -123,6 +134,10 @@ export class Live {
   }
 
   #event(type, data) {
+    if (this.#early) {
+      this.#early.push([type, data]);
+      return;
+    }
     const model = this.models.get(data.model);
     if (!model) {
       return;
@@ -137,9 +152,7 @@ export class Live {
     } else if (type === "journal") {
       prependEntry(model.journal, data.entry);
     }
-    if (this.#loaded) {
-      this.#tell(type, data.model);
-    }
+    this.#tell(type, data.model);
   }
 
   #state(model, status) {

@@ -25,6 +25,11 @@ export function rates(points) {
   return [times, values];
 }
 
+/** A threshold, or null while it is still learnt: until then nothing can be over it. */
+export function learnt(threshold) {
+  return threshold < 1 ? threshold : null;
+}
+
 /** How many experts a layer would have if all were used alike: two to the entropy of its frequencies. */
 export function effectiveExperts(frequency) {
   const entropy = frequency.reduce((sum, share) => (share > 0 ? sum - share * Math.log2(share) : sum), 0);

@@ -40,7 +40,10 @@ export function choice(label, options, chosen, onchange) {
 }
 
 /** A table. columns: [{title, number?, cell: (row) => text or node}] */
-export function table(caption, columns, rows, { className = "" } = {}) {
+export function table(caption, columns, rows, { className = "", nothing = "Nothing to show." } = {}) {
+  if (rows.length === 0) {
+    return h("p", { class: "note", text: nothing });
+  }
   return h(
     "div",
     { class: `table-wrap ${className}`, tabindex: "0", role: "region", "aria-label": caption },

@@ -1,6 +1,7 @@
 import { axis, baseOption, colour, Picture, Series, timeAxis } from "../charts.js";
 import { h, replace, s, setText } from "../dom.js";
-import { clock, fixed, layerName, moment, since, whole } from "../format.js";
+import { clock, count, fixed, layerName, local, moment, NONE, since, whole } from "../format.js";
+import { learnt } from "../measures.js";
 import { card, choice, empty, heading, table, tile } from "../parts.js";
 import { journalList } from "./journal.js";
 import { category, mapHeight, scale } from "./traffic.js";
@@ -13,6 +14,7 @@ const RANGES = [
 ];
 const MOST_COLUMNS = 180;
 const FIRST_LAYERS = 12;
+const LEAST_SCALE = 0.1;
 
 /** How far the traffic is from what the active snapshot was built for, and what the loop makes of it. */
 export function drift({ name, model }) {
@@ -55,7 +57,7 @@ export function drift({ name, model }) {
     h(
       "div",
       { class: "columns even" },
-      card("Layers over time", {}, map.element),
+      card("Layers over time", { note: h("span", { class: "note", text: "drift of each layer in each window" }) }, map.element),
       card("Layers now", { note: h("span", { class: "note", text: "furthest from the baseline first" }) }, layers),
     ),
   );
@@ -83,32 +85,39 @@ export function drift({ name, model }) {
     const { drift: points, status } = model();
     nothing.hidden = points.length > 0;
     charts.hidden = points.length === 0;
-    setText(decision, status.decision);
-    setText(decisionNote, `mode ${status.mode}${status.lastRemerge ? ` · last re-merge ${since(status.lastRemerge)} ago` : ""} · ${whole(status.remerges)} re-merges since the start`);
+    setText(decision, local(status.decision));
+    setText(decisionNote, `mode ${status.mode}${status.lastRemerge ? ` · last re-merge ${since(status.lastRemerge)} ago` : ""} · ${count(status.remerges, "re-merge")} since the start`);
     if (topic === "journal" || topic === "models") {
       journal.update();
     }
     if (points.length > 0 && (topic === "drift" || topic === "models")) {
       showPoints();
+    } else if (points.length > 0 && topic === "state") {
+      showTiles(inRange(points));
     }
   }
 
   function showPoints() {
-    const { drift: points, status } = model();
+    const { drift: points } = model();
     const shown = inRange(points);
-    const newest = points.at(-1);
-    setText(now.value, fixed(newest.value));
-    now.value.dataset.over = newest.breached;
-    setText(now.note, `threshold ${fixed(newest.threshold)}`);
-    setText(evidence.value, whole(status.breachedWindows));
-    evidence.value.dataset.over = status.breachedWindows > 0;
-    setText(evidence.note, `in a row; the newest has ${whole(newest.requests)} requests`);
-    const highest = shown.reduce((top, point) => (point.value > top.value ? point : top));
-    setText(peak.value, fixed(highest.value));
-    setText(peak.note, `at ${moment(highest.end)}`);
+    showTiles(shown);
     showChart(shown);
     showMap(shown);
     showLayers(points);
+  }
+
+  function showTiles(shown) {
+    const { status } = model();
+    const newest = shown.at(-1);
+    setText(now.value, fixed(newest.value));
+    now.value.dataset.over = newest.breached;
+    setText(now.note, learnt(newest.threshold) === null ? "threshold still learnt" : `threshold ${fixed(newest.threshold)}`);
+    setText(evidence.value, whole(status.breachedWindows));
+    evidence.value.dataset.over = status.breachedWindows > 0;
+    setText(evidence.note, `in a row; ${count(newest.requests, "request")} in the newest`);
+    const highest = shown.reduce((top, point) => (point.value > top.value ? point : top));
+    setText(peak.value, fixed(highest.value));
+    setText(peak.note, `at ${moment(highest.end)}`);
   }
 
   function inRange(points) {
@@ -125,24 +134,31 @@ export function drift({ name, model }) {
     activations.splice(0, activations.length, ...marks.map((entry) => Date.parse(entry.at) / 1000));
     const breached = points.filter((point) => point.breached).length;
     chart.describe(
-      `Drift from ${clock(points[0].end)} to ${clock(points.at(-1).end)}: now ${fixed(points.at(-1).value)} against a threshold of ${fixed(points.at(-1).threshold)}; ${breached} of ${points.length} windows over it`,
+      `Drift from ${clock(points[0].end)} to ${clock(points.at(-1).end)}: now ${fixed(points.at(-1).value)} against a threshold of ${fixed(learnt(points.at(-1).threshold) ?? NaN)}; ${breached} of ${points.length} windows over it`,
     );
     chart.draw([
       points.map((point) => Date.parse(point.end) / 1000),
       points.map((point) => point.value),
-      points.map((point) => point.threshold),
+      points.map((point) => learnt(point.threshold)),
       points.map((point) => (point.breached ? point.value : null)),
     ]);
   }
 
   function chartOptions() {
     const figure = (plot, value) => fixed(value ?? NaN);
+    const showNewest = (plot) => {
+      const newest = plot.data[0].length - 1;
+      if (plot.cursor.idx === null || plot.cursor.idx === undefined) {
+        plot.setLegend({ idx: newest }, false);
+      }
+    };
     return {
       cursor: { y: false, points: { size: 6 } },
+      legend: { markers: { show: false } },
       scales: { y: { range: (plot, low, high) => [0, Math.max(high, 0.05) * 1.15] } },
       axes: [timeAxis(), axis({ size: 46, values: (plot, splits) => splits.map((value) => value.toFixed(2)) })],
       series: [
-        { label: "window", value: (plot, at) => (at === null ? "–" : clock(at * 1000)) },
+        { label: "window", value: (plot, at) => (at === null ? NONE : moment(at * 1000)) },
         { label: "drift", stroke: colour("accent"), width: 1.75, fill: colour("accent-soft"), points: { show: false }, value: figure },
         { label: "threshold", stroke: colour("text-2"), width: 1, dash: [5, 4], points: { show: false }, value: figure },
         {
@@ -154,7 +170,7 @@ export function drift({ name, model }) {
           value: (plot, value) => (value === null ? "no" : "yes"),
         },
       ],
-      hooks: { draw: [drawActivations] },
+      hooks: { draw: [drawActivations], setData: [showNewest], setCursor: [showNewest], ready: [showNewest] },
     };
   }
 
@@ -198,7 +214,7 @@ export function drift({ name, model }) {
         return [column, row, values.length === 0 ? "-" : Math.max(...values.map((layer) => layer.value))];
       }),
     );
-    const threshold = newest.layers[0]?.threshold ?? newest.threshold;
+    const threshold = learnt(newest.layers[0]?.threshold ?? newest.threshold) ?? LEAST_SCALE;
     const most = data.reduce((top, cell) => (cell[2] === "-" ? top : Math.max(top, cell[2])), threshold * 2);
     map.height(mapHeight(names.length));
     map.describe(`Drift of ${names.length} layers over time; the table 'Layers now' has the newest figures`);
@@ -227,7 +243,7 @@ export function drift({ name, model }) {
           { title: "Layer", cell: (layer) => layerName(layer.block) },
           { title: "Last 60 windows", cell: (layer) => sparkline(past, layer) },
           { title: "Drift", number: true, cell: (layer) => h("span", { class: layer.breached ? "over" : null, text: fixed(layer.value) }) },
-          { title: "Threshold", number: true, cell: (layer) => fixed(layer.threshold) },
+          { title: "Threshold", number: true, cell: (layer) => fixed(learnt(layer.threshold) ?? NaN) },
         ],
         all ? newest : newest.slice(0, FIRST_LAYERS),
         { className: "tight" },
@@ -248,13 +264,14 @@ export function drift({ name, model }) {
 /** The drift of a layer over some windows, with its threshold. */
 function sparkline(past, layer) {
   const values = past.map((point) => point.layers.find((other) => other.block === layer.block)?.value ?? 0);
-  const most = Math.max(layer.threshold * 1.6, ...values);
+  const threshold = learnt(layer.threshold);
+  const most = Math.max((threshold ?? LEAST_SCALE) * 1.6, ...values);
   const y = (value) => (21 - (value / most) * 19).toFixed(1);
   const path = values.map((value, at) => `${at === 0 ? "M" : "L"}${((at / Math.max(1, values.length - 1)) * 118 + 1).toFixed(1)} ${y(value)}`).join("");
   return s(
     "svg",
     { class: "spark", viewBox: "0 0 120 22", "aria-hidden": "true", preserveAspectRatio: "none" },
-    s("line", { x1: 0, x2: 120, y1: y(layer.threshold), y2: y(layer.threshold) }),
+    threshold === null ? null : s("line", { x1: 0, x2: 120, y1: y(threshold), y2: y(threshold) }),
     s("path", { d: path }),
   );
 }

@@ -1,9 +1,10 @@
 import { get } from "../api.js";
 import { h, replace, setText } from "../dom.js";
-import { bytes, clock, compact, NONE, span } from "../format.js";
+import { bytes, clock, compact, local, NONE, span } from "../format.js";
 import { card, empty, heading, table, tile } from "../parts.js";
 
 const EVERY = 5000;
+const TIMED = { count: "_seconds_count", "total-time": "_seconds_sum", max: "_seconds_max" };
 
 /** Engines, taps, Kafka and the store, and every figure that is published. */
 export function health({ name }) {
@@ -30,7 +31,7 @@ export function health({ name }) {
     heading("Health", "What the agent depends on, and every figure that it publishes at /metrics."),
     failed,
     card("Checks", { note: h("span", { class: "card-note" }, overall, asOf) }, checks),
-    h("div", { class: "tiles" }, tiles.map((one) => one.element)),
+    h("div", { class: "tiles four" }, tiles.map((one) => one.element)),
     card("Figures", { actions: h("div", { class: "actions" }, h("label", { for: "figure-filter", class: "visually-hidden", text: "Filter figures" }), filter) }, figures),
   );
   read();
@@ -62,7 +63,7 @@ export function health({ name }) {
               h("span", { class: "check-mark", "aria-hidden": "true", text: check.ready ? "✓" : "!" }),
               h("span", { class: "check-name", text: check.name }),
               h("span", { class: "visually-hidden", text: check.ready ? "well" : "ill" }),
-              h("span", { class: "check-detail", text: check.detail }),
+              h("span", { class: "check-detail", text: local(check.detail) }),
             ),
           ),
     );
@@ -75,26 +76,30 @@ export function health({ name }) {
       return;
     }
     const wanted = filter.value.trim().toLowerCase();
-    const rows = view.figures.filter((figure) => labelled(figure).toLowerCase().includes(wanted));
+    const timers = new Set(view.figures.filter((figure) => figure.statistic === "total-time").map((figure) => figure.name));
+    const rows = view.figures
+      .map((figure) => ({ name: published(figure, timers.has(figure.name)), value: figure.value }))
+      .filter((figure) => figure.name.toLowerCase().includes(wanted));
     replace(
       figures,
       table(
         "Figures",
         [
-          { title: "Figure", cell: (figure) => h("code", { text: labelled(figure) }) },
+          { title: "Figure", cell: (figure) => h("code", { text: figure.name }) },
           { title: "Value", number: true, cell: (figure) => plain(figure.value) },
         ],
         rows,
-        { className: "tight scroll tall" },
+        { className: "tight scroll tall", nothing: "No figure has this in its name." },
       ),
     );
   }
 }
 
-function labelled(figure) {
+/** The name under which Prometheus sees a figure. */
+function published(figure, timed) {
   const tags = Object.entries(figure.tags).map(([key, value]) => `${key}="${value}"`);
-  const statistic = figure.statistic === "value" || figure.statistic === "count" ? "" : ` ${figure.statistic}`;
-  return `${figure.name}${tags.length > 0 ? `{${tags.join(", ")}}` : ""}${statistic}`;
+  const part = timed ? TIMED[figure.statistic] : figure.statistic === "count" ? "_total" : "";
+  return `${figure.name}${part}${tags.length > 0 ? `{${tags.join(", ")}}` : ""}`;
 }
 
 function plain(value) {

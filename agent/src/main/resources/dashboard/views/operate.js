@@ -1,11 +1,12 @@
 import { modelPath, post } from "../api.js";
 import { h, replace, setText, unique } from "../dom.js";
-import { bytes, fixed, shortId, since, words } from "../format.js";
+import { bytes, capital, count, fixed, layerName, local, moment, shortId, since, whole, words } from "../format.js";
 import { difference } from "../measures.js";
 import { card, confirmWithReason, empty, heading } from "../parts.js";
 import { journalList } from "./journal.js";
 import { isFull } from "./snapshots.js";
 
+const MOST_NAMED = 4;
 const PIN_NAME = "[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}";
 
 /** What a person may ask of the loop; everything says first what it will do and asks for a reason. */
@@ -17,18 +18,20 @@ export function operate({ live, name, model, operates }) {
   const progress = h("progress", { hidden: true, "aria-label": "Progress of the work in hand" });
   const viewer = h("p", { class: "callout", hidden: true, text: "This token is a viewer's: everything can be seen and nothing changed. Sign in with an operator's token to act." });
   const approval = h("div", {});
+  const proposed = h("p", { class: "note" });
+  const evidence = h("p", {});
   const buttons = [];
   const pins = h("div", {});
   const journal = journalList(() => model().journal);
   const actions = h(
     "div",
     { class: "operations" },
-    operation("Re-merge now", "Builds a candidate from the traffic of now, whatever the drift. It serves only if the gate lets it pass.", "Re-merge …", () => ready().observing, askRemerge),
-    operation("Pause the loop", "No re-merge starts until somebody resumes. Tap, windows and what serves go on.", "Pause …", () => !ready().paused, askPause),
-    operation("Resume the loop", "The loop watches and acts again as its mode says.", "Resume …", () => ready().held, askResume),
-    operation("Roll back", "The engine serves the snapshot before the active one again. Nothing is rebuilt.", "Roll back …", () => Boolean(model().status.previous), askRollback, true),
-    operation("Activate a snapshot", "The engine serves a snapshot of your choice.", "Activate …", () => list().length > 1, askActivate, true),
-    operation("Pin a snapshot", "A pinned snapshot is kept when the store is cleaned up.", "Pin …", () => list().length > 0, askPin),
+    operation("Re-merge now", "Builds a candidate from the traffic of now, whatever the drift. It serves only if the gate lets it pass.", "Re-merge …", () => only("observing"), askRemerge),
+    operation("Pause the loop", "No re-merge starts until somebody resumes. Tap, windows and what serves go on.", "Pause …", () => only("observing", "canary"), askPause),
+    operation("Resume the loop", "The loop watches and acts again as its mode says.", "Resume …", () => only("paused", "rolled-back"), askResume),
+    operation("Roll back", "The engine serves the snapshot before the active one again. Nothing is rebuilt.", "Roll back …", () => (model().status.previous ? null : "no snapshot was active before"), askRollback, true),
+    operation("Activate a snapshot", "The engine serves a snapshot of your choice.", "Activate …", () => (list().length > 1 ? null : "there is no other snapshot"), askActivate, true),
+    operation("Pin a snapshot", "A pinned snapshot is kept when the store is cleaned up.", "Pin …", () => (list().length > 0 ? null : "there is no snapshot"), askPin),
   );
   const element = h(
     "div",
@@ -51,14 +54,18 @@ export function operate({ live, name, model, operates }) {
       showPins();
     }
     viewer.hidden = operates();
-    for (const { button, possible } of buttons) {
-      button.disabled = !operates() || !possible();
+    for (const { button, hint, obstacle } of buttons) {
+      const why = operates() ? obstacle() : null;
+      button.disabled = !operates() || why !== null;
+      hint.hidden = why === null;
+      setText(hint, why === null ? "" : `Not now: ${why}.`);
     }
   }
 
-  function ready() {
+  /** What stands in the way of something that is possible in some states only; null where nothing does. */
+  function only(...states) {
     const now = model().status.state.state;
-    return { observing: now === "observing", paused: now === "paused", held: now === "paused" || now === "rolled-back" };
+    return states.includes(now) ? null : `the loop is ${words(now).toLowerCase()}`;
   }
 
   function list() {
@@ -71,8 +78,10 @@ export function operate({ live, name, model, operates }) {
     setText(state, words(now.state));
     state.dataset.state = now.state;
     const why = now.why ?? now.reason ?? "";
-    setText(stateNote, `for ${since(now.since)} · mode ${status.mode}${now.who ? ` · by ${now.who}` : ""}${why ? ` · ${why}` : ""}`);
-    setText(decision, status.decision);
+    setText(stateNote, `for ${since(now.since)} · mode ${status.mode}${now.who ? ` · by ${now.who}` : ""}${why && why !== status.decision ? ` · ${local(why)}` : ""}`);
+    setText(decision, local(status.decision));
+    setText(evidence, now.state === "awaiting-approval" ? evidenceOf(model().drift) : "");
+    setText(proposed, now.state === "awaiting-approval" ? `Proposed ${since(now.since)} ago.` : "");
     progress.hidden = !status.progress;
     if (status.progress) {
       progress.max = status.progress.total;
@@ -91,8 +100,10 @@ export function operate({ live, name, model, operates }) {
         h(
           "section",
           { class: "card proposal", "aria-label": "Waiting for approval" },
-          h("h2", { text: "A re-merge waits for you" }),
-          h("p", { text: `${words(now.trigger)}: ${now.reason}. Proposed ${since(now.since)} ago.` }),
+          h("h2", { text: now.trigger === "recall" ? "An earlier snapshot waits for approval" : "A re-merge waits for approval" }),
+          h("p", { text: `${capital(local(now.reason))}.` }),
+          evidence,
+          proposed,
           h(
             "div",
             { class: "buttons" },
@@ -118,7 +129,7 @@ export function operate({ live, name, model, operates }) {
                 "li",
                 {},
                 h("span", { class: "mark", text: ref.name }),
-                h("code", { text: shortId(ref.snapshot) }),
+                h("code", { text: shortId(ref.snapshot), title: ref.snapshot }),
                 h("button", { type: "button", class: "quiet", disabled: !operates(), onclick: () => askUnpin(ref) }, "Unpin …"),
               ),
             ),
@@ -126,10 +137,11 @@ export function operate({ live, name, model, operates }) {
     );
   }
 
-  function operation(title, text, verb, possible, ask, danger = false) {
-    const button = h("button", { type: "button", class: danger ? "danger-outline" : "", onclick: ask }, verb);
-    buttons.push({ button, possible });
-    return h("section", { class: "card operation" }, h("h2", { text: title }), h("p", { text }), button);
+  function operation(title, text, verb, obstacle, ask, danger = false) {
+    const hint = h("p", { class: "hint", id: unique("hint"), hidden: true });
+    const button = h("button", { type: "button", class: danger ? "danger-outline" : "", "aria-describedby": hint.id, onclick: ask }, verb);
+    buttons.push({ button, hint, obstacle });
+    return h("section", { class: "card operation" }, h("h2", { text: title }), h("p", { text }), hint, button);
   }
 
   function request(what) {
@@ -142,11 +154,17 @@ export function operate({ live, name, model, operates }) {
       verb: "Re-merge",
       ask: request("remerge"),
       effects: () => [
-        `A candidate is planned from the profile of now, ${Math.round(model().status.profileTokens).toLocaleString("en")} decayed tokens.`,
-        "It is merged and judged by the gate; a candidate that does not pass is dropped with its figures in the journal.",
-        "If it passes, the engine swaps to it. Requests in flight finish on the old weights.",
+        `A candidate is planned from the profile of now, ${whole(model().status.profileTokens)} decayed tokens.`,
+        ...judged(),
       ],
     });
+  }
+
+  function judged() {
+    return [
+      "It is merged and judged by the gate; a candidate that does not pass is dropped with its figures in the journal.",
+      "If it passes, the engine swaps to it. Requests in flight finish on the old weights.",
+    ];
   }
 
   function askApprove() {
@@ -154,7 +172,12 @@ export function operate({ live, name, model, operates }) {
       title: "Approve the re-merge",
       verb: "Approve",
       ask: request("approve"),
-      effects: () => ["The proposed re-merge starts now.", "Its candidate still has to pass the gate before it serves."],
+      effects: () => {
+        const { state: now, profileTokens, served } = model().status;
+        return now.trigger === "recall"
+          ? [`${capital(local(now.reason))}.`, "The earlier snapshot is judged by the gate again; nothing is built.", "If it passes, the engine swaps to it. Requests in flight finish on the old weights."]
+          : [`It was proposed because: ${local(now.reason ?? "")}.`, `A candidate is planned from the profile of now, ${whole(profileTokens)} decayed tokens. Until it serves, ${shortId(served)} does.`, ...judged()];
+      },
     });
   }
 
@@ -163,7 +186,7 @@ export function operate({ live, name, model, operates }) {
       title: "Reject the re-merge",
       verb: "Reject",
       ask: request("reject"),
-      effects: () => ["The proposal is dropped and nothing changes.", "The loop goes on watching and may propose again when its policy says so."],
+      effects: () => ["The proposal is dropped; what serves goes on serving.", "The cool-down starts anew. After it the loop may propose again when its policy says so."],
     });
   }
 
@@ -181,7 +204,7 @@ export function operate({ live, name, model, operates }) {
       title: "Resume the loop",
       verb: "Resume",
       ask: request("resume"),
-      effects: () => [`The loop goes on in mode ${model().status.mode}.`, model().status.breachedWindows > 0 ? `Drift has been over its threshold for ${model().status.breachedWindows} windows, so a re-merge may start soon.` : "Drift is under its threshold; nothing starts by itself now."],
+      effects: () => [`The loop goes on in mode ${model().status.mode}.`, model().status.breachedWindows > 0 ? `Drift has been over its threshold for ${count(model().status.breachedWindows, "window")}, so a re-merge may start soon.` : "Drift is under its threshold; nothing starts by itself now."],
     });
   }
 
@@ -230,7 +253,9 @@ export function operate({ live, name, model, operates }) {
           `The engine swaps from ${shortId(model().status.served)} to ${shortId(target)}${to ? `, ${isFull(to) ? "the full model" : `published ${since(to.createdAt)} ago`}` : ""}. Requests in flight finish on the old weights.`,
           to?.gate?.candidate ? `At its gate it had ${fixed(to.gate.candidate)} bits per byte, ${fixed(to.gate.candidate - to.gate.full)} more than the full model.` : null,
           moved,
-          "Drift is told against the traffic that this snapshot was built for from then on.",
+          "From then on drift is told against the traffic that this snapshot was built for.",
+          "The loop then rests and re-merges nothing until somebody resumes it.",
+          model().status.state.state === "awaiting-approval" ? "The proposal that waits for approval is dropped." : null,
         ].filter(Boolean);
       },
     });
@@ -283,4 +308,19 @@ export function operate({ live, name, model, operates }) {
     await post(`${path}/refs/${encodeURIComponent(ref)}`, body, "PUT");
     await live.loadSnapshots(name);
   }
+}
+
+/** Which layers have moved, how far, since when and over how many requests. */
+function evidenceOf(points) {
+  const newest = points.at(-1);
+  if (!newest?.breached) {
+    return "Drift is under its threshold at the moment.";
+  }
+  const calm = points.findLastIndex((point) => !point.breached);
+  const over = points.slice(calm + 1);
+  const layers = newest.layers.filter((layer) => layer.breached).sort((left, right) => right.value - left.value);
+  const named = layers.slice(0, MOST_NAMED).map((layer) => `${layerName(layer.block)} by ${fixed(layer.value)}`);
+  const others = layers.length > MOST_NAMED ? ` and ${count(layers.length - MOST_NAMED, "other")}` : "";
+  const requests = over.reduce((sum, point) => sum + point.requests, 0);
+  return `Over since ${moment(over[0].end)}, ${count(requests, "request")} in ${count(over.length, "window")}.${named.length > 0 ? ` Moved: ${named.join(", ")}${others}.` : ""}`;
 }

@@ -1,12 +1,13 @@
 import { baseOption, colour, Picture } from "../charts.js";
 import { h, replace, s, setText } from "../dom.js";
-import { bytes, fixed, layerName, moment, percent, shortId, since, whole, words } from "../format.js";
+import { bytes, exact, fixed, layerName, percent, shortId, since, whole, words } from "../format.js";
 import { difference, groupsOf } from "../measures.js";
 import { card, choice, empty, heading, table } from "../parts.js";
 
 const ROW = 58;
 const LANE = 16;
 const MOST_ALL = 40;
+const OWN_REFS = ["previous", "base"];
 
 /** Every snapshot, where it came from, how good it is and what it is made of. */
 export function snapshots({ live, name, model }) {
@@ -55,7 +56,7 @@ export function snapshots({ live, name, model }) {
   }
 
   function showLineage({ list, refs }) {
-    setText(count, `${whole(list.length)} in the store`);
+    setText(count, `${whole(list.length)} in the store · size, and bits per byte at the gate with the loss against the full model`);
     const focused = lineage.contains(document.activeElement) ? document.activeElement.dataset.id : null;
     const rails = railsOf(list);
     replace(lineage, list.map((snapshot, at) => row(snapshot, rails[at], refs)));
@@ -91,7 +92,7 @@ export function snapshots({ live, name, model }) {
           "span",
           { class: "snapshot-figures" },
           h("span", { text: full ? "full" : bytes(snapshot.bytes) }),
-          h("span", { class: "snapshot-note", text: Number.isFinite(loss) ? `${fixed(gate.candidate)} b/B (${loss >= 0 ? "+" : "−"}${fixed(Math.abs(loss))})` : full ? "" : "not gated" }),
+          h("span", { class: "snapshot-note", text: Number.isFinite(loss) ? `${fixed(gate.candidate)} (${signed(loss)})` : full ? "" : "not gated" }),
         ),
       ),
     );
@@ -103,8 +104,13 @@ export function snapshots({ live, name, model }) {
     const first = [names.includes("active") ? "active" : null, serving ? "serving" : null].filter(Boolean).join(" · ");
     return [
       first ? h("span", { class: `mark ${serving ? "served" : "active"}`, text: first }) : null,
-      names.filter((ref) => ref !== "active").map((ref) => h("span", { class: "mark", text: ref })),
+      OWN_REFS.filter((ref) => names.includes(ref)).map((ref) => h("span", { class: "mark", text: ref })),
+      pinMark(names.filter((ref) => ref !== "active" && !OWN_REFS.includes(ref))),
     ];
+  }
+
+  function pinMark(pins) {
+    return pins.length === 0 ? null : h("span", { class: pins.length === 1 ? "mark pin" : "mark", text: pins.length === 1 ? pins[0] : `${pins.length} pins`, title: pins.join(", ") });
   }
 
   function choose(id) {
@@ -135,7 +141,7 @@ export function snapshots({ live, name, model }) {
   function facts(manifest) {
     const pairs = [
       ["Id", h("code", { text: manifest.id })],
-      ["Published", `${moment(manifest.createdAt)} by ${manifest.publisher ?? "–"}`],
+      ["Published", `${exact(manifest.createdAt)} by ${manifest.publisher ?? "–"}`],
       ["Trigger", words(manifest.trigger)],
       ["Strategy", isFull(manifest) ? "none: the full model" : `${manifest.strategy}${manifest.plan?.similarity ? `, ${manifest.plan.similarity} similarity` : ""}${manifest.plan?.averageGroups ? `, ${manifest.plan.averageGroups} groups a layer` : ""}`],
       ["Made from", manifest.parent ? h("code", { text: manifest.parent }) : "–"],
@@ -152,7 +158,7 @@ export function snapshots({ live, name, model }) {
       return isFull(manifest) ? null : card("Gate", {}, empty("Not judged", "No held-out text was configured (gate.texts) when this snapshot was made."));
     }
     const most = Math.max(...bars.map((key) => gate[key]));
-    const labels = { full: "Full model", candidate: "This snapshot", active: "Snapshot that served then" };
+    const labels = { full: "Full model", candidate: "This snapshot", active: "Served until then" };
     const weights = Object.entries(gate.weights ?? {}).sort((left, right) => right[1] - left[1]);
     return card(
       "Gate",
@@ -165,7 +171,7 @@ export function snapshots({ live, name, model }) {
             "div",
             { "data-key": key },
             h("dt", { text: labels[key] }),
-            h("dd", {}, h("span", { class: "bar", "aria-hidden": "true" }, h("span", { class: "bar-fill", style: { width: `${(gate[key] / most) * 100}%` } })), h("span", { class: "figure", text: fixed(gate[key]) })),
+            h("dd", {}, h("span", { class: "bar", "aria-hidden": "true" }, h("span", { class: "bar-fill", style: { width: `${(gate[key] / most) * 100}%` } })), h("span", { class: "figure", text: fixed(gate[key]) }), h("span", { class: "figure note", text: key === "full" || !Number.isFinite(gate.full) ? "" : signed(gate[key] - gate.full) })),
           ),
         ),
       ),
@@ -287,6 +293,11 @@ export function snapshots({ live, name, model }) {
   }
 }
 
+/** A loss in bits per byte with its sign. */
+function signed(loss) {
+  return `${loss >= 0 ? "+" : "−"}${fixed(Math.abs(loss))}`;
+}
+
 function describeDifference(found) {
   const changed = found.layers.filter((one) => one.regrouped > 0 || one.before !== one.groups);
   return [
@@ -298,10 +309,10 @@ function describeDifference(found) {
             { title: "Layer", cell: (one) => layerName(one.block) },
             { title: "Groups before", number: true, cell: (one) => (one.before === null ? "–" : whole(one.before)) },
             { title: "Groups", number: true, cell: (one) => whole(one.groups) },
-            { title: "Of other members", number: true, cell: (one) => whole(one.regrouped) },
+            { title: "Regrouped", number: true, cell: (one) => whole(one.regrouped) },
           ],
           changed,
-          { className: "tight scroll" },
+          { className: "tight scroll", nothing: "Every layer has the same groups." },
         )
       : null,
   ];

@@ -1,6 +1,6 @@
 import { baseOption, colour, Picture, Series, axis, timeAxis } from "../charts.js";
 import { h, replace, setText } from "../dom.js";
-import { compact, fixed, layerName, percent, points, since, whole } from "../format.js";
+import { compact, count, fixed, layerName, percent, points, since, whole } from "../format.js";
 import { effectiveExperts, movers, rates } from "../measures.js";
 import { card, choice, empty, heading, table, tile } from "../parts.js";
 
@@ -14,7 +14,7 @@ export function traffic({ name, model }) {
   const moved = tile("Moved most since the baseline");
   const evidence = tile("Evidence");
   const map = new Picture("Heat map of activation frequency", "heat");
-  const rate = new Series("Tokens a second over time", 170, () => ({
+  const rate = new Series("Tokens a second over time", 280, () => ({
     legend: { show: false },
     cursor: { y: false },
     scales: { y: { range: (plot, low, high) => [0, high * 1.1 || 1] } },
@@ -104,7 +104,7 @@ export function traffic({ name, model }) {
     setText(moved.value, most ? points(most.change) : "–");
     setText(moved.note, most ? `expert ${most.expert}, ${layerName(most.block)}` : "no baseline yet");
     setText(evidence.value, `${compact(blocks[0].tokens)} tokens`);
-    setText(evidence.note, `${compact(blocks[0].requests)} requests, ${blocks[0].topK} experts a token`);
+    setText(evidence.note, `${count(Math.round(blocks[0].requests), "request")}, ${blocks[0].topK} experts a token`);
   }
 
   function showMap() {
@@ -223,7 +223,7 @@ export function traffic({ name, model }) {
 
 /** Rows are as high as they can be for the map to fit a screen. */
 export function mapHeight(rows) {
-  const each = rows > 24 ? 10 : rows > 8 ? 18 : 46;
+  const each = rows > 24 ? 13 : rows > 8 ? 18 : 46;
   return Math.min(640, 80 + rows * each);
 }
 

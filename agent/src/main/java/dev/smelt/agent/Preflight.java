@@ -51,7 +51,12 @@ public record Preflight(Map<String, Integer> blocks, List<String> problems) {
         blocks.put(model.name(), checkpoint.blocks().size());
         most = checkpoint.blocks().stream().mapToInt(MoeBlock::experts).max().orElse(0);
       } catch (RuntimeException unusable) {
-        problems.add(path + "checkpoint: " + unusable.getMessage());
+        problems.add(
+            path
+                + "checkpoint: "
+                + (Files.exists(model.checkpoint())
+                    ? unusable.getMessage()
+                    : model.checkpoint() + ": no such folder"));
       }
       if (model.engine().apiKeyFile() != null) {
         readable(path + "engine.apiKeyFile", model.engine().apiKeyFile(), problems);

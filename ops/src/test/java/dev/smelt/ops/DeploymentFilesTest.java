@@ -1,6 +1,7 @@
 package dev.smelt.ops;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -13,6 +14,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
+import java.util.Properties;
+import kafka.server.KafkaConfig;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -39,6 +43,31 @@ class DeploymentFilesTest {
         .allSatisfy(
             text ->
                 assertThat(Path.of("..").resolve(Path.of("/opt/smelt").relativize(text))).exists());
+  }
+
+  /** The image makes a property of each variable: {@code KAFKA_LOG_DIRS} is {@code log.dirs}. */
+  @Test
+  void shouldGiveKafkaInComposePropertiesThatItTakesAndAFolderThatIsKept() throws IOException {
+    JsonNode kafka = compose().at("/services/kafka");
+    Properties properties = new Properties();
+    kafka
+        .path("environment")
+        .properties()
+        .forEach(
+            variable ->
+                properties.setProperty(
+                    variable
+                        .getKey()
+                        .substring("KAFKA_".length())
+                        .toLowerCase(Locale.ROOT)
+                        .replace('_', '.'),
+                    variable.getValue().asText()));
+
+    assertThatCode(() -> KafkaConfig.fromProps(properties)).doesNotThrowAnyException();
+    assertThat(KafkaConfig.configDef().names()).containsAll(properties.stringPropertyNames());
+    assertThat(kafka.path("volumes"))
+        .map(volume -> volume.asText().replaceAll(".*:", ""))
+        .contains(properties.getProperty("log.dirs"));
   }
 
   @Test

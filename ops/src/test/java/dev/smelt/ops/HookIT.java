@@ -8,7 +8,12 @@ import dev.smelt.agent.api.AgentApi;
 import dev.smelt.agent.api.HealthChecks;
 import dev.smelt.agent.api.LiveEvents;
 import dev.smelt.agent.api.Metrics;
+import dev.smelt.agent.cli.SmeltCommand;
 import dev.smelt.agent.config.ApiSettings;
+import dev.smelt.agent.inference.Evaluation;
+import dev.smelt.agent.inference.ForwardObserver;
+import dev.smelt.agent.inference.MoeModel;
+import dev.smelt.agent.inference.Routing;
 import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.agent.tap.Combiner;
 import dev.smelt.agent.tap.CombinerSettings;
@@ -18,20 +23,29 @@ import dev.smelt.store.checkpoint.Activation;
 import dev.smelt.store.checkpoint.Architecture;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
+import dev.smelt.store.safetensors.DType;
+import dev.smelt.store.safetensors.SafetensorsFile;
+import dev.smelt.store.safetensors.SafetensorsWriter;
+import dev.smelt.store.safetensors.Tensor;
 import dev.smelt.streams.usage.Usage;
 import dev.smelt.streams.usage.UsageRecord;
 import io.vertx.core.Vertx;
 import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -111,6 +125,123 @@ class HookIT {
     assertThat(usage.logitGram()).isPresent();
     assertThat(usage.outputNorm()).isPresent();
     assertThat(moments.tokens(LiveMoments.Span.ALL)).isCloseTo(15, within(0.1));
+  }
+
+  @Test
+  void shouldRecordTheRefitThatSmeltTraceDoes() throws Exception {
+    // Given
+    Path checkpoint = Path.of("../tests/fixtures/byte-moe").toAbsolutePath();
+    byte[] all = Files.readAllBytes(checkpoint.resolve("heldout/html.txt"));
+    Path text = Files.write(folder.resolve("a.txt"), Arrays.copyOf(all, 2048));
+    Path routing = folder.resolve("a.routing.safetensors");
+    Path plan = folder.resolve("plan.json");
+    Path merged = folder.resolve("merged");
+    smelt("trace", checkpoint, "--text", text, "-o", routing);
+    smelt("plan", checkpoint, "--routing", routing, "--average-groups", 8, "-o", plan);
+    smelt("trace", checkpoint, "--text", text, "--plan", plan, "-o", routing);
+    smelt("compress", checkpoint, "--plan", plan, "-o", merged);
+    writeInputs(checkpoint, Files.readAllBytes(text), folder.resolve("inputs.safetensors"));
+
+    // When
+    Finished test =
+        run(
+            Map.of(
+                "SMELT_TEST_REFIT", folder.toString(),
+                "SMELT_TEST_CHECKPOINT", checkpoint.toString()),
+            "-m",
+            "unittest",
+            TESTS + ".HookTest.test_should_refit_to_what_the_agent_would");
+
+    // Then
+    assertThat(test.status()).as(test.output()).isZero();
+    try (SafetensorsFile traced = SafetensorsFile.open(folder.resolve("a.refit.safetensors"));
+        Stream<Path> found = Files.list(folder.resolve("refit"))) {
+      List<Path> files = found.toList();
+      Map<String, float[]> hooked = new TreeMap<>();
+      for (Path path : files) {
+        try (SafetensorsFile file = SafetensorsFile.open(path)) {
+          assertThat(file.metadata()).containsEntry("groups", traced.metadata().get("groups"));
+          file.tensors().keySet().forEach(name -> hooked.put(name, values(file, name)));
+        }
+      }
+      assertThat(hooked.keySet()).isEqualTo(traced.tensors().keySet());
+      hooked.forEach(
+          (name, sums) -> assertThat(distance(sums, values(traced, name))).isLessThan(1e-4));
+      smelt(
+          "compress",
+          checkpoint,
+          Stream.concat(
+                  Stream.of("--plan", plan, "-o", folder.resolve("refitted"), "--refit-moments"),
+                  files.stream())
+              .toArray());
+    }
+  }
+
+  private static void smelt(String command, Path checkpoint, Object... arguments) {
+    List<String> words = new ArrayList<>(List.of(command, "--checkpoint", checkpoint.toString()));
+    Arrays.stream(arguments).map(Object::toString).forEach(words::add);
+    int status =
+        SmeltCommand.commandLine()
+            .setOut(new PrintWriter(Writer.nullWriter()))
+            .execute(words.toArray(String[]::new));
+    assertThat(status).isZero();
+  }
+
+  /** What each block is given where the original experts run. */
+  private static void writeInputs(Path checkpoint, byte[] text, Path file) {
+    MoeModel model = MoeModel.load(checkpoint);
+    int hidden = model.blocks().get(0).hidden();
+    List<List<Float>> inputs =
+        model.blocks().stream().<List<Float>>map(block -> new ArrayList<>()).toList();
+    Evaluation.score(
+        model,
+        text,
+        new ForwardObserver() {
+          @Override
+          public void routed(Routing routing) {
+            for (int i = 0; i < routing.tokens() * hidden; i++) {
+              inputs.get(routing.layer()).add(routing.inputs()[i]);
+            }
+          }
+        },
+        done -> {});
+    List<Tensor> tensors = new ArrayList<>();
+    for (int layer = 0; layer < inputs.size(); layer++) {
+      tensors.add(
+          Tensor.floats(
+              model.blocks().get(layer).name(),
+              DType.F32,
+              List.of((long) inputs.get(layer).size() / hidden, (long) hidden),
+              floats(inputs.get(layer))));
+    }
+    SafetensorsWriter.write(file, Map.of(), tensors);
+  }
+
+  private static float[] floats(List<Float> values) {
+    float[] floats = new float[values.size()];
+    for (int i = 0; i < floats.length; i++) {
+      floats[i] = values.get(i);
+    }
+    return floats;
+  }
+
+  private static float[] values(SafetensorsFile file, String name) {
+    if (file.tensor(name).dtype().floating()) {
+      return file.floats(name);
+    }
+    return floats(Arrays.stream(file.longs(name)).mapToObj(value -> (float) value).toList());
+  }
+
+  /** Of two vectors, as a share of the second one's length. */
+  private static double distance(float[] values, float[] expected) {
+    assertThat(values).hasSameSizeAs(expected);
+    double apart = 0;
+    double length = 0;
+    for (int i = 0; i < values.length; i++) {
+      apart += Math.pow(values[i] - expected[i], 2);
+      length += Math.pow(expected[i], 2);
+    }
+    return Math.sqrt(apart / length);
   }
 
   private static MoeBlock moeBlock(int layer) {

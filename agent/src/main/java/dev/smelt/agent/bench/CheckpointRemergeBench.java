@@ -6,6 +6,7 @@ import dev.smelt.agent.inference.RoutingTraceWriter;
 import dev.smelt.agent.merge.AlignmentCache;
 import dev.smelt.agent.statistics.RoutingTrace;
 import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.files.Folders;
 import dev.smelt.store.snapshot.Manifest;
 import dev.smelt.store.snapshot.SnapshotStore;
 import dev.smelt.streams.usage.Usage;
@@ -16,7 +17,6 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -95,7 +95,7 @@ public final class CheckpointRemergeBench {
       }
       return figures;
     } finally {
-      delete(folder);
+      Folders.delete(folder);
     }
   }
 
@@ -143,14 +143,6 @@ public final class CheckpointRemergeBench {
       return Arrays.copyOf(text, Math.min(text.length, TEXT_BYTES));
     } catch (IOException failed) {
       throw new UncheckedIOException(failed);
-    }
-  }
-
-  private static void delete(Path folder) throws IOException {
-    try (Stream<Path> paths = Files.walk(folder)) {
-      for (Path path : paths.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(path);
-      }
     }
   }
 }

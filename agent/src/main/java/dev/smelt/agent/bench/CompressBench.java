@@ -17,6 +17,7 @@ import dev.smelt.agent.plan.Strategy;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.export.Exporter;
+import dev.smelt.store.files.Folders;
 import dev.smelt.streams.usage.Usage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -42,28 +43,33 @@ public final class CompressBench {
   private CompressBench() {}
 
   /**
-   * Generates a checkpoint, compresses it to half of its experts and deletes both.
+   * Generates a checkpoint, compresses it to half of its experts, once more with a kill half-way,
+   * and deletes everything.
    *
    * @param gigabytes of the checkpoint, at least
-   * @param folder where there is room for one and a half of it
+   * @param folder where there is room for two and a half of it
    */
   public static List<Figure> run(int gigabytes, Alignment alignment, Path folder, Progress progress)
-      throws IOException {
+      throws IOException, InterruptedException {
     Path work = Files.createTempDirectory(folder, "smelt-bench");
     try {
       long layer = new GeneratedCheckpoint(1, EXPERTS, HIDDEN, WIDTH).layerBytes();
       int layers = (int) Math.max(1, Math.ceil(gigabytes * GIGABYTE / layer));
       Path source = Files.createDirectory(work.resolve("source"));
       new GeneratedCheckpoint(layers, EXPERTS, HIDDEN, WIDTH).write(source);
+      Path whole = Files.createDirectory(work.resolve("whole"));
       long began = System.nanoTime();
       MemoryWatch.Peaks peaks;
       try (MemoryWatch watch = MemoryWatch.start()) {
-        compress(source, alignment, work, progress);
+        compress(source, alignment, whole, progress);
         peaks = watch.peaks();
       }
       double seconds = (System.nanoTime() - began) / 1e9;
       double read = (double) layers * layer / GIGABYTE;
       double limit = 2 * layer / GIGABYTE + 1;
+      Folders.delete(layers(whole));
+      KilledCompression.Resumed resumed =
+          KilledCompression.run(source, alignment, layers / 2, work.resolve("killed"));
       return List.of(
           new Figure(
               "compression of %.1f GB, aligned to %s".formatted(read, alignment),
@@ -94,16 +100,42 @@ public final class CompressBench {
               peaks.resident() / GIGABYTE,
               "GB",
               "the checkpoint",
-              OptionalDouble.of(read)));
+              OptionalDouble.of(read)),
+          new Figure(
+              "layers kept by a process after kill -9 of the one before",
+              resumed.kept(),
+              "layers",
+              "finished when it was killed",
+              OptionalDouble.of(resumed.finished())),
+          new Figure(
+              "files that differ from those of the run without a kill",
+              KilledCompression.differing(compact(whole), compact(work.resolve("killed"))),
+              "files",
+              "target",
+              OptionalDouble.of(0)),
+          new Figure(
+              "time for the rest of it",
+              resumed.seconds(),
+              "s",
+              "all",
+              OptionalDouble.of(seconds)));
     } finally {
       Folders.delete(work);
     }
   }
 
-  private static void compress(Path source, Alignment alignment, Path work, Progress progress)
+  static Path layers(Path work) {
+    return work.resolve("layers");
+  }
+
+  private static Path compact(Path work) {
+    return work.resolve("compact");
+  }
+
+  static void compress(Path source, Alignment alignment, Path work, Progress progress)
       throws IOException {
     try (Checkpoint checkpoint = Checkpoint.open(source);
-        LayerFiles layers = LayerFiles.open(work.resolve("layers"), checkpoint.digest())) {
+        LayerFiles layers = LayerFiles.open(layers(work), checkpoint.digest())) {
       Plan plan =
           Planner.plan(
               checkpoint,
@@ -117,7 +149,7 @@ public final class CompressBench {
               new CompressOptions(alignment, AlignmentCache.inMemory(), new Whole()),
               layers,
               progress);
-      Exporter.compact(layers, checkpoint, work.resolve("compact"));
+      Exporter.compact(layers, Map.of(), checkpoint, compact(work));
     }
   }
 

@@ -9,6 +9,7 @@ import dev.smelt.agent.tap.ProxySettings;
 import dev.smelt.agent.tap.ProxyTap;
 import dev.smelt.agent.tap.TapStatus;
 import dev.smelt.agent.tap.TappedModel;
+import dev.smelt.store.files.Folders;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;

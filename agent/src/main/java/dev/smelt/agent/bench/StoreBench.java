@@ -1,6 +1,7 @@
 package dev.smelt.agent.bench;
 
 import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.files.Folders;
 import dev.smelt.store.http.AccessControl;
 import dev.smelt.store.http.Listen;
 import dev.smelt.store.http.StoreClient;
@@ -28,7 +29,6 @@ import java.nio.file.StandardOpenOption;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -36,7 +36,6 @@ import java.util.OptionalDouble;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
-import java.util.stream.Stream;
 
 /** The store beside the tools that do as little as possible with the same bytes. */
 public final class StoreBench {
@@ -79,7 +78,7 @@ public final class StoreBench {
       return figures;
     } finally {
       vertx.close().toCompletionStage().toCompletableFuture().join();
-      delete(folder);
+      Folders.delete(folder);
     }
   }
 
@@ -128,7 +127,7 @@ public final class StoreBench {
       began = System.nanoTime();
       publish(SnapshotStore.open(root, Clock.systemUTC()), source);
       published[round] = (System.nanoTime() - began) / 1e9;
-      delete(root);
+      Folders.delete(root);
     }
     figures.add(
         new Figure(
@@ -342,13 +341,5 @@ public final class StoreBench {
             "\"%s\":{\"dtype\":\"BF16\",\"shape\":[%d,%d],\"data_offsets\":[%d,%d]}"
                 .formatted(name, rows, columns, at, end));
     return end;
-  }
-
-  private static void delete(Path folder) throws IOException {
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    }
   }
 }

@@ -8,12 +8,12 @@ import dev.smelt.agent.bench.CheckpointRemergeBench;
 import dev.smelt.agent.bench.CompressBench;
 import dev.smelt.agent.bench.FactorizeBench;
 import dev.smelt.agent.bench.Figure;
-import dev.smelt.agent.bench.Folders;
 import dev.smelt.agent.bench.MergeBench;
 import dev.smelt.agent.bench.RemergeBench;
 import dev.smelt.agent.bench.StoreBench;
 import dev.smelt.agent.merge.Alignment;
 import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.files.Folders;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
@@ -69,7 +69,7 @@ final class BenchCommand implements Runnable {
       name = "compress",
       description =
           "Time and memory to compress a generated checkpoint, which is deleted afterwards, beside"
-              + " two layers and a gigabyte.",
+              + " two layers and a gigabyte; and what a kill half-way costs.",
       footer = {"  smelt bench compress --gigabytes 13 --folder /mnt/models"})
   int compress(
       @Option(
@@ -88,10 +88,10 @@ final class BenchCommand implements Runnable {
               names = "--folder",
               defaultValue = ".",
               paramLabel = "DIR",
-              description = "Where there is room for twice that. Default: here.")
+              description = "Where there is room for three times that. Default: here.")
           Path folder,
       @Mixin ResultOutput result)
-      throws IOException {
+      throws IOException, InterruptedException {
     ProgressLine progress = new ProgressLine(spec.commandLine().getErr(), "merging");
     return print(
         CompressBench.run(

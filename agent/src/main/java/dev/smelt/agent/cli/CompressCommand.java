@@ -33,6 +33,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -99,8 +100,8 @@ final class CompressCommand implements Callable<Integer> {
       arity = "1..*",
       paramLabel = "FILE",
       description =
-          "What merged experts of this very plan are refitted to, from smelt trace --plan; several"
-              + " add up. Strategies m-smoe and ream use them.")
+          "What merged experts of this very plan are refitted to, from smelt trace --plan or the"
+              + " engine-side hook; several add up. Strategies m-smoe and ream use them.")
   private List<Path> refitMoments = List.of();
 
   @Option(
@@ -177,7 +178,7 @@ final class CompressCommand implements Callable<Integer> {
                 recipe.options(),
                 layers,
                 new CompressionProgress(progress, opened.blocks().size()));
-        export(layers, recipe.plan(), opened);
+        export(layers, recipe, opened);
         print(opened, recipe.plan(), layers);
         layers.remove();
       }
@@ -275,11 +276,12 @@ final class CompressCommand implements Callable<Integer> {
         moments.toString());
   }
 
-  private void export(LayerFiles layers, Plan planned, Checkpoint opened) {
+  private void export(LayerFiles layers, Recipe recipe, Checkpoint opened) {
     switch (format) {
       case EXPANDED -> Exporter.expanded(layers, opened, output);
-      case UNIFORM -> Exporter.uniform(layers, frequencies(planned), opened, output);
-      case COMPACT -> Exporter.compact(layers, opened, output);
+      case UNIFORM -> Exporter.uniform(layers, frequencies(recipe.plan()), opened, output);
+      case COMPACT ->
+          Exporter.compact(layers, Map.of("groups", recipe.groups(opened)), opened, output);
     }
   }
 

@@ -4,17 +4,16 @@ import dev.smelt.store.checkpoint.CheckpointException;
 import dev.smelt.store.checkpoint.CompactNames;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.TensorSource;
+import dev.smelt.store.files.Folders;
 import dev.smelt.store.safetensors.SafetensorsFile;
 import dev.smelt.store.safetensors.SafetensorsWriter;
 import dev.smelt.store.safetensors.Tensor;
 import dev.smelt.store.safetensors.TensorInfo;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -49,7 +48,7 @@ public final class LayerFiles implements CompactSink, TensorSource, AutoCloseabl
   public static LayerFiles open(Path folder, String key) throws IOException {
     Path keyFile = folder.resolve(KEY);
     if (!Files.exists(keyFile) || !Files.readString(keyFile).equals(key)) {
-      delete(folder);
+      Folders.delete(folder);
       Files.createDirectories(folder);
       Files.writeString(keyFile, key);
     }
@@ -114,25 +113,7 @@ public final class LayerFiles implements CompactSink, TensorSource, AutoCloseabl
   /** Closes the files and removes the folder: what they hold has been taken elsewhere. */
   public void remove() throws IOException {
     close();
-    delete(folder);
-  }
-
-  private static void delete(Path folder) throws IOException {
-    if (!Files.exists(folder)) {
-      return;
-    }
-    try (Stream<Path> paths = Files.walk(folder)) {
-      paths
-          .sorted(Comparator.reverseOrder())
-          .forEach(
-              path -> {
-                try {
-                  Files.delete(path);
-                } catch (IOException failed) {
-                  throw new UncheckedIOException(failed);
-                }
-              });
-    }
+    Folders.delete(folder);
   }
 
   @Override

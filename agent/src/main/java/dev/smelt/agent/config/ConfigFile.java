@@ -5,15 +5,21 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonMappingException;
 import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.exc.InvalidFormatException;
 import com.fasterxml.jackson.databind.exc.UnrecognizedPropertyException;
 import com.fasterxml.jackson.databind.module.SimpleModule;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.io.IOException;
+import java.lang.invoke.MethodType;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** The YAML file of an agent. */
 public final class ConfigFile {
@@ -79,8 +85,31 @@ public final class ConfigFile {
     String reason =
         cause instanceof IllegalArgumentException && cause.getMessage() != null
             ? cause.getMessage()
-            : failure.getOriginalMessage();
+            : mistyped(failure).orElse(failure.getOriginalMessage());
     return path.isEmpty() ? reason : path + ": " + reason;
+  }
+
+  /** What may stand in place of a value that is of the wrong form, without names of classes. */
+  private static Optional<String> mistyped(JsonMappingException failure) {
+    if (!(failure instanceof InvalidFormatException wrong)) {
+      return Optional.empty();
+    }
+    Class<?> wanted = MethodType.methodType(wrong.getTargetType()).wrap().returnType();
+    String what;
+    if (wanted.isEnum()) {
+      what =
+          "none of "
+              + Stream.of(wanted.getEnumConstants())
+                  .map(value -> YAML.convertValue(value, String.class).toLowerCase(Locale.ROOT))
+                  .collect(Collectors.joining(", "));
+    } else if (wanted == Boolean.class) {
+      what = "neither true nor false";
+    } else if (Number.class.isAssignableFrom(wanted)) {
+      what = wanted == Double.class || wanted == Float.class ? "no number" : "no whole number";
+    } else {
+      return Optional.empty();
+    }
+    return Optional.of("'" + wrong.getValue() + "' is " + what);
   }
 
   private static String path(List<JsonMappingException.Reference> references) {

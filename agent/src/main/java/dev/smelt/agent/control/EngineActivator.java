@@ -6,6 +6,7 @@ import dev.smelt.agent.swap.SwapDriver;
 import dev.smelt.agent.swap.SwapResult;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.export.Exporter;
+import dev.smelt.store.files.Folders;
 import dev.smelt.store.snapshot.Manifest;
 import dev.smelt.store.snapshot.SnapshotStore;
 import java.io.IOException;
@@ -15,7 +16,6 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -127,18 +127,10 @@ public final class EngineActivator implements Activator {
       List<Path> unused =
           exports.filter(export -> !used.contains(export.getFileName().toString())).toList();
       for (Path export : unused) {
-        remove(export);
+        Folders.delete(export);
       }
     } catch (IOException e) {
       throw new UncheckedIOException(e);
-    }
-  }
-
-  private static void remove(Path export) throws IOException {
-    try (Stream<Path> files = Files.walk(export)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
     }
   }
 }

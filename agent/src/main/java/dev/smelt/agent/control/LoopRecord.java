@@ -7,9 +7,11 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Instant;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
+import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -22,6 +24,8 @@ import org.slf4j.LoggerFactory;
 final class LoopRecord implements AutoCloseable {
 
   private static final Logger LOGGER = LoggerFactory.getLogger(LoopRecord.class);
+
+  private static final Pattern BETWEEN_WORDS = Pattern.compile("(?<=[a-z])(?=[A-Z])");
 
   private final String model;
   private final Clock clock;
@@ -73,7 +77,7 @@ final class LoopRecord implements AutoCloseable {
 
   <S extends LoopState> S enter(S next) {
     save(content.with(next));
-    write(Kind.STATE, next.getClass().getSimpleName(), Map.of());
+    write(Kind.STATE, name(next.getClass()), Map.of());
     return next;
   }
 
@@ -120,11 +124,16 @@ final class LoopRecord implements AutoCloseable {
       write(
           Kind.STATE,
           "stopped while "
-              + state.getClass().getSimpleName()
+              + name(state.getClass())
               + "; goes on as "
-              + next.state().getClass().getSimpleName(),
+              + name(next.state().getClass()),
           Map.of());
     }
     return next;
+  }
+
+  /** A state as a person writes it: "awaiting approval". */
+  static String name(Class<? extends LoopState> state) {
+    return BETWEEN_WORDS.matcher(state.getSimpleName()).replaceAll(" ").toLowerCase(Locale.ROOT);
   }
 }

@@ -330,7 +330,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
 
   private Outcome refused(String when) {
     return new Outcome.Refused(
-        "not possible in state " + record.state().getClass().getSimpleName() + ": " + when);
+        "not possible while " + LoopRecord.name(record.state().getClass()) + ": " + when);
   }
 
   /**

@@ -51,7 +51,10 @@ final class Policy {
     }
     Duration wait = left(evidence.now(), lastChange(evidence), settings.coolDown());
     if (!wait.isZero()) {
-      return new Decision.CheckAgain(wait, format("cooling down for %ds more", wait.toSeconds()));
+      return new Decision.CheckAgain(
+          wait,
+          format(
+              "cooling down until %s", evidence.now().plus(wait).truncatedTo(ChronoUnit.SECONDS)));
     }
     if (!evidence.compressed() && !evidence.turnedDown()) {
       return new Decision.Remerge(

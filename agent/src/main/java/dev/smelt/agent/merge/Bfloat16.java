@@ -66,7 +66,7 @@ class Bfloat16 {
     return (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
   }
 
-  /** Longs that {@link #ROWS} interleaved rows take. */
+  /** Longs that {@link #ROWS} interleaved rows take, a multiple of 8. */
   static int interleavedLength(int cols) {
     return ROWS * section(cols);
   }
@@ -77,7 +77,7 @@ class Bfloat16 {
   }
 
   private static int section(int cols) {
-    return (cols + 3) / 4;
+    return (cols + 7) / 8 * 2;
   }
 
   /**
@@ -98,16 +98,38 @@ class Bfloat16 {
   }
 
   /**
+   * The scaled sum, as {@link #sum}, of interleaved rows.
+   *
+   * @param into as long as each part
+   * @return zero; NaN if a sum is not finite
+   */
+  float sumInterleaved(long[][] parts, float[] weights, float scale, long[] into) {
+    float poison = 0;
+    for (int i = 0; i < into.length; i++) {
+      long column = 0;
+      for (int row = ROWS - 1; row >= 0; row--) {
+        float sum = -0f;
+        for (int part = 0; part < parts.length; part++) {
+          sum += weights[part] * Float.intBitsToFloat((int) (parts[part][i] >>> 16 * row) << 16);
+        }
+        sum *= scale;
+        poison += 0f * sum;
+        column = column << 16 | rounded(sum) & 0xffffL;
+      }
+      into[i] = column;
+    }
+    return poison;
+  }
+
+  /**
    * The inverse of {@link #interleave}.
    *
-   * @param interleaved little-endian
    * @param at byte position of each row in {@code into}
    */
-  void separate(byte[] interleaved, int[] at, int from, int cols, byte[] into) {
-    ByteBuffer columns = ByteBuffer.wrap(interleaved).order(ByteOrder.LITTLE_ENDIAN);
+  void separate(long[] interleaved, int[] at, int from, int cols, byte[] into) {
     ByteBuffer rows = ByteBuffer.wrap(into).order(ByteOrder.LITTLE_ENDIAN);
     for (int col = from; col < cols; col++) {
-      long column = columns.getLong(Long.BYTES * interleaved(col, cols));
+      long column = interleaved[interleaved(col, cols)];
       for (int row = 0; row < ROWS; row++) {
         rows.putShort(at[row] + 2 * col, (short) (column >>> 16 * row));
       }

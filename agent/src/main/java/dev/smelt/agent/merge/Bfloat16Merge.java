@@ -5,8 +5,6 @@ import dev.smelt.agent.merge.TiledMerge.Part;
 import dev.smelt.agent.merge.TiledMerge.Reordered;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.LongBuffer;
-import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -113,54 +111,36 @@ final class Bfloat16Merge {
 
   private void columns(int @Nullable [][] permutations) {
     int length = Bfloat16.interleavedLength(cols);
-    int bytes = Long.BYTES * length;
     int @Nullable [][] sources = new int[permutations.length][];
-    int[] first = new int[permutations.length];
     for (int part = 0; part < sources.length; part++) {
       int[] permutation = permutations[part];
       sources[part] = permutation == null ? null : interleaved(permutation, length);
-      first[part] = part * bytes;
     }
     split(
         (rows + Bfloat16.ROWS - 1) / Bfloat16.ROWS,
         (from, to) -> {
           long[] columns = new long[length];
-          ByteBuffer reordered =
-              ByteBuffer.allocateDirect(Math.multiplyExact(sources.length, bytes))
-                  .order(ByteOrder.LITTLE_ENDIAN);
-          ByteBuffer[] parts = new ByteBuffer[sources.length];
-          Arrays.fill(parts, reordered);
-          LongBuffer[] targets = new LongBuffer[sources.length];
-          Arrays.setAll(targets, i -> reordered.asLongBuffer().slice(i * length, length));
-          byte[] sums = new byte[bytes];
+          long[][] parts = new long[sources.length][length];
           float poison = 0;
           for (int unit = from; unit < to; unit++) {
             int[] at = rowsFrom(unit * Bfloat16.ROWS);
             for (int part = 0; part < parts.length; part++) {
-              LOOPS.interleave(stored[part], at, 0, cols, columns);
-              gather(columns, sources[part], targets[part]);
+              int[] source = sources[part];
+              LOOPS.interleave(stored[part], at, 0, cols, source == null ? parts[part] : columns);
+              if (source != null) {
+                gather(columns, source, parts[part]);
+              }
             }
-            poison +=
-                LOOPS.sum(
-                    new Bfloat16.Parts(parts, first, weights),
-                    scale,
-                    0,
-                    bytes / Short.BYTES,
-                    sums,
-                    0);
-            LOOPS.separate(sums, at, 0, cols, result);
+            poison += LOOPS.sumInterleaved(parts, weights, scale, columns);
+            LOOPS.separate(columns, at, 0, cols, result);
           }
           return poison;
         });
   }
 
-  private static void gather(long[] from, int @Nullable [] sources, LongBuffer into) {
-    if (sources == null) {
-      into.put(0, from);
-      return;
-    }
+  private static void gather(long[] from, int[] sources, long[] into) {
     for (int i = 0; i < sources.length; i++) {
-      into.put(i, from[sources[i]]);
+      into[i] = from[sources[i]];
     }
   }
 

@@ -20,6 +20,7 @@ final class VectorBfloat16 extends Bfloat16 {
 
   private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
   private static final VectorSpecies<Integer> PAIRS = IntVector.SPECIES_PREFERRED;
+  private static final VectorSpecies<Long> LONGS = LongVector.SPECIES_PREFERRED;
   private static final int ELEMENTS = 2 * PAIRS.length();
   private static final int UPPER = 0xffff_0000;
   private static final int LOWER = 0xffff;
@@ -47,12 +48,33 @@ final class VectorBfloat16 extends Bfloat16 {
       even = even.mul(scale);
       odd = odd.mul(scale);
       poison = poison.add(even.mul(0f)).add(odd.mul(0f));
-      roundedUp(even)
-          .lanewise(LSHR, 16)
-          .or(roundedUp(odd).and(UPPER))
-          .intoByteArray(into, at + 2 * i, LITTLE_ENDIAN);
+      rounded(even, odd).intoByteArray(into, at + 2 * i, LITTLE_ENDIAN);
     }
     return poison.reduceLanes(VectorOperators.ADD) + super.sum(parts, scale, i, to, into, at);
+  }
+
+  @Override
+  float sumInterleaved(long[][] parts, float[] weights, float scale, long[] into) {
+    FloatVector poison = FloatVector.zero(FLOATS);
+    for (int i = 0; i < into.length; i += LONGS.length()) {
+      FloatVector even = FloatVector.broadcast(FLOATS, -0f);
+      FloatVector odd = even;
+      for (int part = 0; part < weights.length; part++) {
+        IntVector pairs = LongVector.fromArray(LONGS, parts[part], i).reinterpretAsInts();
+        FloatVector weight = FloatVector.broadcast(FLOATS, weights[part]);
+        even = pairs.lanewise(LSHL, 16).reinterpretAsFloats().mul(weight).add(even);
+        odd = pairs.and(UPPER).reinterpretAsFloats().mul(weight).add(odd);
+      }
+      even = even.mul(scale);
+      odd = odd.mul(scale);
+      poison = poison.add(even.mul(0f)).add(odd.mul(0f));
+      rounded(even, odd).reinterpretAsLongs().intoArray(into, i);
+    }
+    return poison.reduceLanes(VectorOperators.ADD);
+  }
+
+  private static IntVector rounded(FloatVector even, FloatVector odd) {
+    return roundedUp(even).lanewise(LSHR, 16).or(roundedUp(odd).and(UPPER));
   }
 
   /** Rounded in the upper half of each lane. */
@@ -83,7 +105,7 @@ final class VectorBfloat16 extends Bfloat16 {
   }
 
   @Override
-  void separate(byte[] interleaved, int[] at, int from, int cols, byte[] into) {
+  void separate(long[] interleaved, int[] at, int from, int cols, byte[] into) {
     int col = from;
     for (; col <= cols - ELEMENTS; col += ELEMENTS) {
       LongVector first = columns(interleaved, col, cols);
@@ -102,10 +124,8 @@ final class VectorBfloat16 extends Bfloat16 {
     super.separate(interleaved, at, col, cols, into);
   }
 
-  private static LongVector columns(byte[] interleaved, int col, int cols) {
-    return IntVector.fromByteArray(
-            PAIRS, interleaved, Long.BYTES * interleaved(col, cols), LITTLE_ENDIAN)
-        .reinterpretAsLongs();
+  private static LongVector columns(long[] interleaved, int col, int cols) {
+    return LongVector.fromArray(LONGS, interleaved, interleaved(col, cols));
   }
 
   private static IntVector lowers(IntVector a, IntVector b) {

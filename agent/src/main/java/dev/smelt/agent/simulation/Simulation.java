@@ -10,6 +10,7 @@ import dev.smelt.agent.config.PolicySettings;
 import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.inference.MoeModel;
 import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.files.Folders;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
@@ -18,11 +19,9 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.ObjLongConsumer;
-import java.util.stream.Stream;
 
 /**
  * The real control loop in simulated traffic: its policy, evidence, memory, planner, merger, gate,
@@ -190,15 +189,7 @@ public final class Simulation implements AutoCloseable {
       }
       return agent.run();
     } finally {
-      remove(home);
-    }
-  }
-
-  private static void remove(Path home) throws IOException {
-    try (Stream<Path> files = Files.walk(home)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
+      Folders.delete(home);
     }
   }
 
@@ -230,6 +221,6 @@ public final class Simulation implements AutoCloseable {
   @Override
   public void close() throws IOException {
     checkpoint.close();
-    remove(folder);
+    Folders.delete(folder);
   }
 }

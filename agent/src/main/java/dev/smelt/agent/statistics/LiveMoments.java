@@ -1,6 +1,7 @@
 package dev.smelt.agent.statistics;
 
 import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.files.Folders;
 import dev.smelt.store.safetensors.SafetensorsException;
 import dev.smelt.store.safetensors.SafetensorsFile;
 import java.io.IOException;
@@ -12,7 +13,6 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -308,10 +308,8 @@ public final class LiveMoments {
   }
 
   private void delete(Path copy) {
-    try (Stream<Path> files = Files.walk(copy)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(file);
-      }
+    try {
+      Folders.delete(copy);
     } catch (IOException e) {
       LOGGER.atWarn().addKeyValue("folder", copy).setCause(e).log("moments were not removed");
     }

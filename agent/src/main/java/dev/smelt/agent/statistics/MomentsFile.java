@@ -1,5 +1,7 @@
 package dev.smelt.agent.statistics;
 
+import static java.util.stream.Collectors.joining;
+
 import dev.smelt.agent.compute.Matrix;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.safetensors.DType;
@@ -163,29 +165,38 @@ public final class MomentsFile {
   }
 
   /**
-   * What the merged experts of one block are to be fitted to, over all files together.
+   * What the merged experts of one block are to be fitted to, over all files together; each may
+   * hold some of the blocks.
    *
    * @param groups which merged experts, as when they were written
-   * @throws StatisticsException as {@link #read}, and if a file is of other merged experts
+   * @throws StatisticsException if no file has the block, one does not fit it or holds NaN, or one
+   *     is of other merged experts
    */
   public static BlockRefit readRefit(MoeBlock block, List<Path> files, String groups) {
     return files.stream()
         .map(path -> readRefit(block, path, groups))
+        .flatMap(Optional::stream)
         .reduce(BlockRefit::plus)
-        .orElseThrow(() -> new StatisticsException("no moments files are given"));
+        .orElseThrow(
+            () ->
+                new StatisticsException(
+                    "%s: has no %s%s; record it for these groups first"
+                        .formatted(
+                            files.stream().map(Path::toString).collect(joining(", ")),
+                            block.name(),
+                            REFIT_TOKENS)));
   }
 
-  private static BlockRefit readRefit(MoeBlock block, Path path, String merged) {
+  private static Optional<BlockRefit> readRefit(MoeBlock block, Path path, String merged) {
     try (SafetensorsFile file = SafetensorsFile.open(path)) {
       if (!merged.equals(file.metadata().get(GROUPS))) {
         throw new StatisticsException(
-            "%s: is not of these merged experts; record it with smelt trace --plan for the same plan, --align and checkpoint"
+            "%s: is not of these merged experts; record it with smelt trace --plan or the hook for the same plan, --align and checkpoint"
                 .formatted(path));
       }
       String tokensName = block.name() + REFIT_TOKENS;
       if (!file.tensors().containsKey(tokensName)) {
-        throw new StatisticsException(
-            "%s: has no %s; record it for these groups first".formatted(path, tokensName));
+        return Optional.empty();
       }
       long[] tokens = file.longs(tokensName);
       List<GroupMoments> groups = new ArrayList<>();
@@ -207,7 +218,7 @@ public final class MomentsFile {
                 matrix(
                     file, refit(block.name(), group, "outputs"), block.hidden(), block.width())));
       }
-      return new BlockRefit(block.name(), groups);
+      return Optional.of(new BlockRefit(block.name(), groups));
     }
   }
 

@@ -10,8 +10,10 @@ import dev.smelt.streams.usage.Usage;
 import dev.smelt.streams.usage.UsageRecord;
 import java.time.Clock;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -48,14 +50,38 @@ public final class Combiner {
     }
   }
 
-  /** Adds the decisions of one request, made while the snapshot was served. */
-  synchronized void add(TappedModel.SequenceDecisions decisions, String servedSnapshot) {
-    Instant now = begin(servedSnapshot);
-    decisions
-        .chosen()
-        .forEach((block, ids) -> layer(block.name()).add(ids, decisions.tokens(), now));
-    tokens += decisions.tokens();
-    flushIfFull();
+  /**
+   * Adds the decisions of some requests, made while the snapshot was served: layer by layer, so
+   * that a layer's sums are in the processor's cache for all of them.
+   */
+  synchronized void add(List<TappedModel.SequenceDecisions> requests, String servedSnapshot) {
+    List<TappedModel.SequenceDecisions> together = new ArrayList<>();
+    for (TappedModel.SequenceDecisions request : requests) {
+      begin(servedSnapshot);
+      together.add(request);
+      tokens += request.tokens();
+      if (tokens >= settings.flushTokens()) {
+        addTogether(together);
+        together.clear();
+        flush();
+      }
+    }
+    addTogether(together);
+  }
+
+  private void addTogether(List<TappedModel.SequenceDecisions> requests) {
+    Instant now = clock.instant();
+    for (Layer layer : layers.values()) {
+      for (TappedModel.SequenceDecisions request : requests) {
+        layer.add(request.chosen().get(layer.block), request.tokens(), now);
+      }
+      giveWay();
+    }
+  }
+
+  /** A layer can wait; an answer on its way to a client, for whose thread there is no core, not. */
+  private static void giveWay() {
+    Thread.yield();
   }
 
   /**
@@ -85,7 +111,10 @@ public final class Combiner {
 
   /** Sends everything. */
   public synchronized void flush() {
-    layers.values().forEach(Layer::send);
+    for (Layer layer : layers.values()) {
+      layer.send();
+      giveWay();
+    }
     tokens = 0;
     begun = null;
   }

@@ -11,7 +11,8 @@ public enum TapFault {
       "the engine answers without routed experts; start it with --enable-return-routed-experts, and"
           + " check that no gateway in between drops the field"),
   /** Every expert id is zero (vLLM 49184, SGLang 23885). */
-  ALL_ZERO("the engine returns only zeros as expert ids; update the engine"),
+  ALL_ZERO(
+      "the engine returns only zeros as expert ids; choose another MoE backend or update the engine"),
   /** A token has the same expert twice, in every row of the payload. */
   REPEATED("every token names one expert several times; the payload's shape is not understood"),
   /** An expert id is not below the number of experts. */

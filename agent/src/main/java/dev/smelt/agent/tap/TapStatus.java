@@ -1,6 +1,7 @@
 package dev.smelt.agent.tap;
 
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.Map;
 
 /**
@@ -35,7 +36,7 @@ public record TapStatus(State state, long answers, long tokens, Map<TapFault, Lo
   public record Tapping(Instant last) implements State {
     @Override
     public String description() {
-      return "reads router decisions, last at " + last;
+      return "reads router decisions, last at " + last.truncatedTo(ChronoUnit.SECONDS);
     }
   }
 
@@ -43,7 +44,8 @@ public record TapStatus(State state, long answers, long tokens, Map<TapFault, Lo
   public record Resting(TapFault fault, String detail, Instant until) implements State {
     @Override
     public String description() {
-      return "rests until %s: %s (%s)".formatted(until, fault.remedy(), detail);
+      return "rests until %s: %s (%s)"
+          .formatted(until.truncatedTo(ChronoUnit.SECONDS), fault.remedy(), detail);
     }
   }
 }

@@ -126,13 +126,13 @@ public record TappedModel(String name, int decoderLayers, List<Block> blocks) {
       throw new PayloadException(TapFault.MISSING, "no rows");
     }
     Map<Block, int[]> chosen = new HashMap<>();
+    int[] lastRow = new int[blocks.stream().mapToInt(Block::experts).max().orElseThrow()];
     int droppedRows = 0;
     boolean anyZeroLayer = false;
     for (int index = 0; index < blocks.size(); index++) {
       Block block = blocks.get(index);
       int[] ids = routed.layer(routed.layers() == blocks.size() ? index : block.layer());
-      droppedRows += dropRepeated(ids, block.topK());
-      requireInRange(ids, block);
+      droppedRows += dropRepeated(ids, block, lastRow, index * routed.tokens());
       anyZeroLayer |= allZero(ids);
       chosen.put(block, ids);
     }
@@ -157,36 +157,38 @@ public record TappedModel(String name, int decoderLayers, List<Block> blocks) {
    */
   record SequenceDecisions(int tokens, Map<Block, int[]> chosen, int droppedRows) {}
 
-  private static int dropRepeated(int[] ids, int topK) {
+  /**
+   * Pads the rows of a block that name one expert twice.
+   *
+   * @param lastRow for each expert the last row that named it, of all that were checked before
+   * @param rowsBefore how many those are
+   * @return rows that were padded
+   */
+  private static int dropRepeated(int[] ids, Block block, int[] lastRow, int rowsBefore)
+      throws PayloadException {
     int dropped = 0;
-    for (int row = 0; row < ids.length; row += topK) {
-      if (repeats(ids, row, topK)) {
-        Arrays.fill(ids, row, row + topK, RoutedExperts.PADDING);
+    int stamp = rowsBefore;
+    for (int row = 0; row < ids.length; row += block.topK()) {
+      stamp++;
+      boolean repeats = false;
+      for (int slot = row; slot < row + block.topK(); slot++) {
+        int id = ids[slot];
+        if (id < RoutedExperts.PADDING || id >= block.experts()) {
+          throw new PayloadException(
+              TapFault.OUT_OF_RANGE,
+              "%s: expert %d of %d".formatted(block.name(), id, block.experts()));
+        }
+        if (id != RoutedExperts.PADDING) {
+          repeats |= lastRow[id] == stamp;
+          lastRow[id] = stamp;
+        }
+      }
+      if (repeats) {
+        Arrays.fill(ids, row, row + block.topK(), RoutedExperts.PADDING);
         dropped++;
       }
     }
     return dropped;
-  }
-
-  private static boolean repeats(int[] ids, int row, int topK) {
-    for (int i = row + 1; i < row + topK; i++) {
-      for (int j = row; j < i; j++) {
-        if (ids[i] == ids[j] && ids[i] != RoutedExperts.PADDING) {
-          return true;
-        }
-      }
-    }
-    return false;
-  }
-
-  private static void requireInRange(int[] ids, Block block) throws PayloadException {
-    for (int id : ids) {
-      if (id < RoutedExperts.PADDING || id >= block.experts()) {
-        throw new PayloadException(
-            TapFault.OUT_OF_RANGE,
-            "%s: expert %d of %d".formatted(block.name(), id, block.experts()));
-      }
-    }
   }
 
   private static boolean allZero(int[] ids) {

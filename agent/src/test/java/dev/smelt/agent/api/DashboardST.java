@@ -6,6 +6,7 @@ import static com.microsoft.playwright.assertions.PlaywrightAssertions.setDefaul
 import com.microsoft.playwright.Locator;
 import com.microsoft.playwright.Page;
 import com.microsoft.playwright.Page.GetByRoleOptions;
+import com.microsoft.playwright.Route;
 import com.microsoft.playwright.options.AriaRole;
 import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.control.ModelControl;
@@ -26,6 +27,32 @@ class DashboardST {
   private static final String DISCONNECTED = "net::ERR_";
   private static final List<String> VIEWS =
       List.of("traffic", "drift", "snapshots", "operate", "health");
+
+  /** Texts whose contrast is below what WCAG 2.2 asks at level AA, colours laid over each other. */
+  private static final String FAINT =
+      """
+      () => {
+        const channels = (css) => [...css.match(/[\\d.]+/g).map(Number), 1].slice(0, 4);
+        const over = (top, below) => below.map((value, at) => at < 3 ? top[at] * top[3] + value * (1 - top[3]) : 1);
+        const light = (value) => value <= 0.03928 * 255 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4;
+        const luminance = ([red, green, blue]) => 0.2126 * light(red) + 0.7152 * light(green) + 0.0722 * light(blue);
+        const ground = (element) => {
+          const below = element.parentElement ? ground(element.parentElement) : [255, 255, 255, 1];
+          return over(channels(getComputedStyle(element).backgroundColor), below);
+        };
+        const ratio = (element) => {
+          const below = ground(element);
+          const [more, less] = [over(channels(getComputedStyle(element).color), below), below]
+            .map(luminance).sort((left, right) => right - left);
+          return (more + 0.05) / (less + 0.05);
+        };
+        return [...document.querySelectorAll("body *")]
+          .filter((element) => [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim()))
+          .filter((element) => element.checkVisibility() && !element.closest(".visually-hidden, .skip, :disabled"))
+          .filter((element) => ratio(element) < 4.5)
+          .map((element) => `${element.className} "${element.textContent}": ${ratio(element).toFixed(2)}`);
+      }
+      """;
 
   private static PageFixture browser;
 
@@ -127,6 +154,105 @@ class DashboardST {
   }
 
   @Test
+  void shouldTellOnEveryViewThatAPersonIsWanted() {
+    api.model.mode(Mode.APPROVE);
+    Page page = view("traffic");
+    assertThat(page).hasTitle("Traffic · byte-moe · Smelt");
+    assertThat(page.locator(".call")).isHidden();
+
+    api.model.shiftTo("headers");
+    for (int window = 0; window < 15; window++) {
+      api.model.tick();
+    }
+
+    assertThat(page).hasTitle("Awaiting approval · Traffic · byte-moe · Smelt");
+    assertThat(page.locator("link[rel=icon]")).hasAttribute("href", "icon-waits.svg");
+    assertThat(page.locator(".call")).containsText("Awaiting approval: drift");
+    page.getByText("Go to Operate").click();
+    assertThat(page.locator(".call")).isHidden();
+    assertThat(page.locator(".proposal")).containsText("A re-merge waits for approval");
+    assertThat(page.locator(".proposal"))
+        .containsText(Pattern.compile("Over since .*, [0-9,]+ requests in \\d+ windows?"));
+    assertThat(page.locator(".proposal"))
+        .containsText(Pattern.compile("Moved: layer \\d+ by 0\\."));
+    assertThat(button(page, "Pause …")).isDisabled();
+    assertThat(button(page, "Pause …"))
+        .hasAccessibleDescription("Not now: the loop is awaiting approval.");
+    browser.close(page, api.url("/"));
+  }
+
+  @Test
+  void shouldFoldLooksThatLedToNothingAndKeepOpenWhatIsRead() {
+    Page page = view("drift");
+    Locator folds = page.locator(".journal .fold");
+    folds.first().locator("summary").click();
+    Locator open = page.locator(".journal .fold[open]");
+    assertThat(open).hasCount(1);
+    String newest = page.locator(".journal > li").first().textContent();
+
+    api.model.shiftTo("headers");
+    for (int window = 0; window < 15; window++) {
+      api.model.tick();
+    }
+
+    assertThat(page.locator(".journal > li").first()).not().hasText(newest);
+    assertThat(page.locator(".journal")).containsText("engine serves");
+    assertThat(open).hasCount(1);
+    assertThat(open).containsText("drift 0.");
+    browser.close(page, api.url("/"));
+  }
+
+  @Test
+  void shouldNotLoseWhatChangesWhileItReadsEverything() {
+    Page page = view("operate");
+    page.route(
+        "**/traffic",
+        route -> {
+          api.model.pause(new ModelControl.Request("ada", "while the page reads"));
+          route.fulfill(new Route.FulfillOptions().setResponse(route.fetch()));
+        });
+    page.reload();
+    assertThat(summary(page, "State")).hasText("Paused");
+    browser.close(page, api.url("/"));
+  }
+
+  @Test
+  void shouldSayWhoRefusedWhereReadingIsForbidden() {
+    Page page = browser.page(api.url("/"), 1280, 900);
+    page.route(
+        "**/v1/events",
+        route ->
+            route.fulfill(
+                new Route.FulfillOptions()
+                    .setStatus(403)
+                    .setContentType("application/problem+json")
+                    .setBody(
+                        "{\"title\": \"Forbidden\", \"detail\": \"not a member of ml-ops\"}")));
+    page.reload();
+    assertThat(page.locator(".connection")).hasText("Forbidden");
+    assertThat(page.locator("main")).containsText("refused: not a member of ml-ops");
+    assertThat(page.getByLabel("Token")).isVisible();
+    browser.close(page, api.url("/"), "403");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"light", "dark"})
+  void shouldBeLegible(String theme) {
+    Page page = browser.page(api.url("/"), 1280, 900);
+    page.evaluate("theme => localStorage.setItem('smelt.theme', theme)", theme);
+    page.reload();
+    for (String view : VIEWS) {
+      page.navigate(api.url("/#/byte-moe/" + view));
+      assertThat(page.locator("main h1")).hasText(Pattern.compile(view, Pattern.CASE_INSENSITIVE));
+      Assertions.assertThat((List<?>) page.evaluate(FAINT)).as(view).isEmpty();
+    }
+    page.evaluate(
+        "() => document.querySelector('.lead').style.color = getComputedStyle(document.body).backgroundColor");
+    Assertions.assertThat((List<?>) page.evaluate(FAINT)).as("text made faint").hasSize(1);
+    browser.close(page, api.url("/"));
+  }
+
+  @Test
   void shouldShowTheServersWordsWhenItRefuses() {
     Page page = view("operate");
     button(page, "Pause …").click();
@@ -150,6 +276,8 @@ class DashboardST {
     button(page, "Try now").click(new Locator.ClickOptions().setForce(true));
     assertThat(page.locator(".connection")).hasText("Live");
     assertThat(page.locator(".banner")).isHidden();
+    api.model.tick();
+    assertThat(page.locator(".picture.heat canvas").first()).isVisible();
     browser.close(page, api.url("/"), DISCONNECTED);
   }
 

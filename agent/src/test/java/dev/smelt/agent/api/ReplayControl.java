@@ -228,7 +228,7 @@ final class ReplayControl implements ModelControl {
     boolean worthTelling = breached > 0 || decision.contains("over") || drift.size() % 30 == 1;
     decision = message;
     if (worthTelling) {
-      write(Journal.Kind.DECISION, message, figures);
+      write(Journal.Kind.DECISION, "nothing to do: " + message, figures);
     }
   }
 

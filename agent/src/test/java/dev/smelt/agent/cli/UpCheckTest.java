@@ -80,7 +80,12 @@ class UpCheckTest {
     checkpoint = folder.resolve("nowhere");
 
     assertThat(check("", "")).isEqualTo(1);
-    assertThat(problems()).singleElement().asString().contains("models[0].checkpoint: ", "nowhere");
+    assertThat(problems())
+        .singleElement()
+        .asString()
+        .startsWith("smelt: ")
+        .contains("models[0].checkpoint: ")
+        .endsWith("nowhere: no such folder");
   }
 
   @Test

@@ -349,7 +349,7 @@ class LayoutsTest {
             .allMatch(tensor -> tensor.dtype() == type);
       }
       Exporter.expanded(merged, checkpoint, expanded);
-      Exporter.compact(merged, checkpoint, folder.resolve("compact"));
+      Exporter.compact(merged, Map.of(), checkpoint, folder.resolve("compact"));
       try (Checkpoint compact = Checkpoint.open(folder.resolve("compact"))) {
         assertThat(compact.blocks()).isEqualTo(checkpoint.blocks());
       }

@@ -154,6 +154,16 @@ class ConfigFileTest {
   }
 
   @Test
+  void shouldSayInPlainWordsWhatAMistypedValueMayBe() {
+    assertThatThrownBy(() -> ConfigFile.parse(SMALLEST + "    policy: {mode: autp}\n"))
+        .hasMessage("models[0].policy.mode: 'autp' is none of observe, approve, auto");
+    assertThatThrownBy(() -> ConfigFile.parse(SMALLEST + "    proxy: {share: half}\n"))
+        .hasMessage("models[0].proxy.share: 'half' is no number");
+    assertThatThrownBy(() -> ConfigFile.parse(SMALLEST + "    proxy: {port: eight}\n"))
+        .hasMessage("models[0].proxy.port: 'eight' is no whole number");
+  }
+
+  @Test
   void shouldNameAScheduleThatIsNone() {
     String schedule = "    policy: {schedule: {cron: '%s', zone: '%s'}}\n";
 

@@ -111,7 +111,7 @@ class LoopRequestsTest {
         assertThat(outcome).as(request).isInstanceOf(Outcome.Refused.class);
         assertThat(outcome.message())
             .as(request)
-            .startsWith("not possible in state " + state.getSimpleName());
+            .startsWith("not possible while " + LoopRecord.name(state));
         assertThat(loop.state()).as(request).isEqualTo(before);
       }
     }

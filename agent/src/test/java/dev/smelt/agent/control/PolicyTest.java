@@ -65,7 +65,9 @@ class PolicyTest {
         Policy.decide(evidence(2_000, true, 0.3, 3, NOW.minusSeconds(540), 1), SETTINGS);
 
     assertThat(decision)
-        .isEqualTo(new Decision.CheckAgain(Duration.ofSeconds(60), "cooling down for 60s more"));
+        .isEqualTo(
+            new Decision.CheckAgain(
+                Duration.ofSeconds(60), "cooling down until " + NOW.plusSeconds(60)));
   }
 
   @Test
@@ -127,7 +129,9 @@ class PolicyTest {
             SETTINGS);
 
     assertThat(decision)
-        .isEqualTo(new Decision.CheckAgain(Duration.ofSeconds(60), "cooling down for 60s more"));
+        .isEqualTo(
+            new Decision.CheckAgain(
+                Duration.ofSeconds(60), "cooling down until " + NOW.plusSeconds(60)));
   }
 
   @Test

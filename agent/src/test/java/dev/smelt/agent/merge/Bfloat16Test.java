@@ -105,12 +105,34 @@ class Bfloat16Test {
           assertThat((short) (column >>> 16 * row)).isEqualTo(rows.getShort(at[row] + 2 * col));
         }
       }
-      ByteBuffer bytes =
-          ByteBuffer.allocate(Long.BYTES * columns.length).order(ByteOrder.LITTLE_ENDIAN);
-      bytes.asLongBuffer().put(columns);
       byte[] into = new byte[8 * COUNT];
-      loops.separate(bytes.array(), at, 0, COUNT, into);
+      loops.separate(columns, at, 0, COUNT, into);
       assertThat(ByteBuffer.wrap(into)).isEqualTo(rows);
+    }
+  }
+
+  @Test
+  void shouldSumInterleavedRowsAsOthers() {
+    ByteBuffer[] stored = {stored(4 * COUNT), stored(4 * COUNT)};
+    float[] weights = {0.25f, 0.5f};
+    int[] at = {0, 2 * COUNT, 4 * COUNT, 6 * COUNT};
+    int length = Bfloat16.interleavedLength(COUNT);
+
+    for (Bfloat16 loops : BOTH) {
+      byte[] expected = new byte[8 * COUNT];
+      loops.sum(new Bfloat16.Parts(stored, new int[2], weights), 2, 0, 4 * COUNT, expected, 0);
+      long[][] parts = new long[2][length];
+      for (int part = 0; part < 2; part++) {
+        loops.interleave(stored[part], at, 0, COUNT, parts[part]);
+      }
+      long[] sums = new long[length];
+      assertThat(loops.sumInterleaved(parts, weights, 2, sums)).isZero();
+      byte[] into = new byte[8 * COUNT];
+      loops.separate(sums, at, 0, COUNT, into);
+      assertThat(into).isEqualTo(expected);
+
+      parts[1][Bfloat16.interleaved(COUNT - 1, COUNT)] = 0x7f80_0000_0000_0000L;
+      assertThat(loops.sumInterleaved(parts, weights, 2, sums)).isNaN();
     }
   }
 

@@ -74,6 +74,31 @@ class MomentsFileTest {
   }
 
   @Test
+  void shouldReadARefitThatIsSpreadOverFiles() {
+    MoeBlock other = checkpoint.blocks().get(0);
+    Path first = folder.resolve("0.refit.safetensors");
+    Path second = folder.resolve("1.refit.safetensors");
+    MomentsFile.writeRefit(first, "m", "plan 1", List.of(refit(other, 3)));
+    MomentsFile.writeRefit(second, "m", "plan 1", List.of(refit(block, 9)));
+
+    BlockRefit read = MomentsFile.readRefit(block, List.of(first, second), "plan 1");
+
+    assertThat(read.groups().get(0).tokens()).isEqualTo(9);
+    assertThatThrownBy(() -> MomentsFile.readRefit(block, List.of(first), "plan 1"))
+        .isInstanceOf(StatisticsException.class)
+        .hasMessage(
+            "%s: has no %s.refit.tokens; record it for these groups first", first, block.name());
+  }
+
+  private BlockRefit refit(MoeBlock of, int tokens) {
+    return new BlockRefit(
+        of.name(),
+        List.of(
+            new GroupMoments(
+                tokens, matrix(of.width(), of.width()), matrix(of.hidden(), of.width()))));
+  }
+
+  @Test
   void shouldNotRefitToOtherGroups() {
     Path file = folder.resolve("r.refit.safetensors");
     MomentsFile.writeRefit(file, "m", "plan 1", List.of());

@@ -30,11 +30,11 @@ class CombinerTest {
   void shouldSendOneRecordForEachLayerWhenTheIntervalIsOver() throws PayloadException {
     Combiner combiner = quiet(Form.COMBINED, 4096);
 
-    combiner.add(sequence(), "snap");
+    combiner.add(List.of(sequence()), "snap");
     combiner.tick();
     assertThat(sent).isEmpty();
     now = START.plusMillis(100);
-    combiner.add(sequence(), "snap");
+    combiner.add(List.of(sequence()), "snap");
     now = START.plusMillis(250);
     combiner.tick();
 
@@ -52,9 +52,9 @@ class CombinerTest {
   void shouldSendEarlierWhenEnoughTokensCame() throws PayloadException {
     Combiner combiner = quiet(Form.COMBINED, 3);
 
-    combiner.add(sequence(), "snap");
+    combiner.add(List.of(sequence()), "snap");
     assertThat(sent).isEmpty();
-    combiner.add(sequence(), "snap");
+    combiner.add(List.of(sequence()), "snap");
 
     assertThat(sent).hasSize(2);
   }
@@ -63,8 +63,8 @@ class CombinerTest {
   void shouldNeverMixSnapshots() throws PayloadException {
     Combiner combiner = quiet(Form.COMBINED, 4096);
 
-    combiner.add(sequence(), "old");
-    combiner.add(sequence(), "new");
+    combiner.add(List.of(sequence()), "old");
+    combiner.add(List.of(sequence()), "new");
     combiner.flush();
 
     assertThat(sent).extracting(UsageRecord::snapshot).containsExactly("old", "old", "new", "new");
@@ -74,8 +74,8 @@ class CombinerTest {
   void shouldCountSequenceNumbersForEachLayer() throws PayloadException {
     Combiner combiner = quiet(Form.COMBINED, 1);
 
-    combiner.add(sequence(), "snap");
-    combiner.add(sequence(), "snap");
+    combiner.add(List.of(sequence()), "snap");
+    combiner.add(List.of(sequence()), "snap");
 
     assertThat(sent).extracting(UsageRecord::sequence).containsExactly(0L, 0L, 1L, 1L);
     assertThat(sent).extracting(UsageRecord::engine).containsOnly("engine@" + START.toEpochMilli());
@@ -102,8 +102,8 @@ class CombinerTest {
   void shouldPackEveryChoice() throws PayloadException {
     Combiner combiner = quiet(Form.PACKED, 4096);
 
-    combiner.add(sequence(), "snap");
-    combiner.add(sequence(), "snap");
+    combiner.add(List.of(sequence()), "snap");
+    combiner.add(List.of(sequence()), "snap");
     combiner.flush();
 
     assertThat(sent).hasSize(2);

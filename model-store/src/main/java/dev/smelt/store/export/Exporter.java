@@ -110,11 +110,17 @@ public final class Exporter {
    * @throws ExportException if the folder exists or the snapshot was made from another checkpoint
    */
   public static void compact(SnapshotStore store, Manifest manifest, Checkpoint base, Path folder) {
-    compact(checked(store, manifest, base), base, folder);
+    compact(checked(store, manifest, base), Map.of(), base, folder);
   }
 
-  /** As above, from merged experts that lie elsewhere. */
-  public static void compact(TensorSource merged, Checkpoint base, Path folder) {
+  /**
+   * As above, from merged experts that lie elsewhere.
+   *
+   * @param origin what else is known of the experts, kept beside the form's name in {@code
+   *     config.json}
+   */
+  public static void compact(
+      TensorSource merged, Map<String, String> origin, Checkpoint base, Path folder) {
     for (MoeBlock block : base.blocks()) {
       new CompactExperts(merged).map(block);
     }
@@ -140,7 +146,8 @@ public final class Exporter {
       SafetensorsWriter.write(export.file(EXPERTS), Map.of("format", "pt"), experts);
       export.write(INDEX, index(index, experts, base, dropped));
       ObjectNode config = base.config().deepCopy();
-      config.putObject("smelt").put("format", "compact").put("version", 1);
+      ObjectNode form = config.putObject("smelt").put("format", "compact").put("version", 1);
+      origin.forEach(form::put);
       export.write(CONFIG, json(config));
       copyOthers(base, export, Set.of(CONFIG, INDEX));
       export.finish();
@@ -298,6 +305,10 @@ public final class Exporter {
               + " was made from ("
               + manifest.checkpointDigest()
               + ")");
+    }
+    if (manifest.fullModel()) {
+      throw new ExportException(
+          "snapshot " + manifest.id() + " stands for the full model; use " + base.directory());
     }
     store.check(manifest);
     return store.tensors(manifest);

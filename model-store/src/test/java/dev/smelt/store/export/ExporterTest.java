@@ -19,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -101,6 +102,19 @@ class ExporterTest {
   }
 
   @Test
+  void shouldKeepWhereMergedExpertsComeFrom() {
+    try (Checkpoint base = Checkpoint.open(SmallCheckpoints.mixtral(folder.resolve("base")))) {
+      Manifest manifest = publish(base, MAP);
+      Exporter.compact(
+          store.tensors(manifest), Map.of("groups", "these"), base, folder.resolve("out"));
+
+      try (Checkpoint compact = Checkpoint.open(folder.resolve("out"))) {
+        assertThat(compact.config().path("smelt").path("groups").asText()).isEqualTo("these");
+      }
+    }
+  }
+
+  @Test
   void shouldReduceTheRouterInTheUniformForm() {
     try (Checkpoint base =
         Checkpoint.open(SmallCheckpoints.shardedMixtral(folder.resolve("base")))) {
@@ -129,6 +143,17 @@ class ExporterTest {
           .hasMessageContaining("expert 2 is masked");
       assertThat(folder.resolve("out")).doesNotExist();
       assertThat(folder.toFile().list()).containsExactlyInAnyOrder("base", "store");
+    }
+  }
+
+  @Test
+  void shouldNameTheCheckpointInPlaceOfExportingTheFullModel() {
+    try (Checkpoint base = Checkpoint.open(SmallCheckpoints.mixtral(folder.resolve("base")));
+        Publication publication = store.begin("tiny")) {
+      Manifest full = publication.commit(ManifestDraft.of("test", "test", "none", base.digest()));
+      assertThatThrownBy(() -> Exporter.expanded(store, full, base, folder.resolve("out")))
+          .isInstanceOf(ExportException.class)
+          .hasMessageContaining("stands for the full model; use " + folder.resolve("base"));
     }
   }
 

@@ -5,9 +5,11 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -71,6 +73,13 @@ class ImageIT {
   }
 
   @Test
+  void shouldMergeWithTheVectorInstructionsOfTheProcessor() {
+    assertThat(config.at("/config/Entrypoint"))
+        .map(JsonNode::asText)
+        .containsSequence("--add-modules", "jdk.incubator.vector");
+  }
+
+  @Test
   void shouldCheckAConfiguration() throws Exception {
     Files.writeString(
         root.resolve("etc/smelt/smelt.yaml"),
@@ -85,8 +94,72 @@ class ImageIT {
     assertThat(inside("up", "--check", "-c", "/etc/smelt/smelt.yaml")).contains("can be used");
   }
 
-  /** Runs the image's entry point with other arguments, as its user, in its root file system. */
+  @Test
+  void shouldKeepWhatItWritesWhereItsUserMayWrite() throws IOException {
+    for (String folder : List.of("var/lib/smelt", "tmp")) {
+      assertThat(Files.getPosixFilePermissions(root.resolve(folder)))
+          .as(folder)
+          .contains(PosixFilePermission.OTHERS_WRITE, PosixFilePermission.OTHERS_EXECUTE);
+    }
+  }
+
+  @Test
+  void shouldTakeTheConfigurationOfCompose() throws Exception {
+    JsonNode compose = compose();
+    assertThat(compose.at("/services/agent/entrypoint").isMissingNode()).isTrue();
+    assertThat(compose.at("/services/agent/command").isMissingNode()).isTrue();
+    assertThat(compose.at("/services/agent/configs/0/target").asText())
+        .isEqualTo("/etc/smelt/smelt.yaml");
+    Files.writeString(
+        root.resolve("etc/smelt/smelt.yaml"),
+        compose
+            .at("/configs/agent/content")
+            .asText()
+            .replaceAll("\\$\\{SMELT_TOKEN:\\?[^}]*}", "0123456789abcdef")
+            // A name that only compose resolves.
+            .replace("kafka:9092", "127.0.0.1:9092"));
+
+    assertThat(inside("up", "--check", "-c", "/etc/smelt/smelt.yaml")).contains("can be used");
+  }
+
+  @Test
+  void shouldPublishInComposeOnlyPortsThatItExposes() throws IOException {
+    List<String> published = new ArrayList<>();
+    compose()
+        .at("/services/agent/ports")
+        .forEach(port -> published.add(port.asText().replaceAll(".*:", "") + "/tcp"));
+
+    assertThat(published).isNotEmpty();
+    assertThat(config.at("/config/ExposedPorts").properties())
+        .extracting(Map.Entry::getKey)
+        .containsAll(published);
+  }
+
+  @Test
+  void shouldHoldTheEngineThatComposeStarts() throws Exception {
+    JsonNode engine = compose().at("/services/engine");
+    List<String> command = new ArrayList<>();
+    engine.path("entrypoint").forEach(part -> command.add(part.asText()));
+    engine.path("command").forEach(part -> command.add(part.asText()));
+    command.add("--help");
+
+    assertThat(inside(command)).contains("Usage: reference-engine");
+  }
+
+  private static JsonNode compose() throws IOException {
+    return new YAMLMapper().readTree(Path.of("../compose/compose.yaml").toFile());
+  }
+
+  /** Runs the image's entry point with other arguments. */
   private static String inside(String... arguments) throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>();
+    config.path("config").path("Entrypoint").forEach(part -> command.add(part.asText()));
+    command.addAll(List.of(arguments));
+    return inside(command);
+  }
+
+  /** Runs a command as the image's user, in its root file system. */
+  private static String inside(List<String> program) throws IOException, InterruptedException {
     List<String> unshare = new ArrayList<>(List.of("unshare", "--mount", "--pid", "--fork"));
     if (!System.getProperty("user.name").equals("root")) {
       unshare.add("--map-root-user");
@@ -103,8 +176,7 @@ class ImageIT {
             "mount -t proc proc \"$0/proc\" && exec chroot --userspec=\"$1\" \"$0\" \"${@:2}\"",
             root.toString(),
             config.path("config").path("User").asText()));
-    config.path("config").path("Entrypoint").forEach(part -> command.add(part.asText()));
-    command.addAll(List.of(arguments));
+    command.addAll(program);
     return Ran.successfully(command.toArray(String[]::new));
   }
 }

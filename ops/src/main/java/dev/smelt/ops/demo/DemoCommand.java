@@ -4,6 +4,7 @@ import dev.smelt.agent.Agent;
 import dev.smelt.agent.cli.ResultOutput;
 import dev.smelt.agent.config.ConfigFile;
 import dev.smelt.store.checkpoint.Checkpoint;
+import dev.smelt.store.files.Folders;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
@@ -11,13 +12,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.locks.LockSupport;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -179,17 +178,9 @@ public final class DemoCommand implements Callable<Integer> {
   private static void deleteInUse(Path folder) {
     for (int attempt = 0; attempt < DELETE_ATTEMPTS && Files.exists(folder); attempt++) {
       try {
-        delete(folder);
+        Folders.delete(folder);
       } catch (IOException | UncheckedIOException inUse) {
         LockSupport.parkNanos(DELETE_PAUSE.toNanos());
-      }
-    }
-  }
-
-  private static void delete(Path folder) throws IOException {
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.deleteIfExists(file);
       }
     }
   }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.microsoft.playwright.Page;
 import com.microsoft.playwright.assertions.LocatorAssertions;
 import dev.smelt.tests.browser.PageFixture;
 import java.io.IOException;
@@ -104,6 +105,7 @@ class DemoST {
   void shouldRollBackFromThePageAndSeeTheEngineServeTheEarlierSnapshot() throws Exception {
     awaitEnd();
     try (PageFixture browser = PageFixture.open()) {
+      renewPictures(browser);
       OperatorPage page = open(browser, "operate");
       String previous = get(dashboard().resolve("/v1/models/byte-moe")).path("previous").asText();
       assertThat(weightVersion()).isNotEqualTo(previous);
@@ -145,6 +147,22 @@ class DemoST {
     assertThat(page.connection())
         .hasText("Live", new LocatorAssertions.HasTextOptions().setTimeout(60_000));
     return page;
+  }
+
+  /** Takes the pictures that the pages show anew where {@code smelt.renew} is set. */
+  private static void renewPictures(PageFixture browser) {
+    if (System.getProperty("smelt.renew") == null) {
+      return;
+    }
+    for (String view : List.of("traffic", "drift", "snapshots")) {
+      OperatorPage page = open(browser, view);
+      assertThat(page.page().locator(".picture canvas").first()).isVisible();
+      page.page().setViewportSize(1280, 840);
+      page.page()
+          .screenshot(
+              new Page.ScreenshotOptions()
+                  .setPath(CommandLineRun.home().resolve("ops/docs/pictures/" + view + ".png")));
+    }
   }
 
   private static URI dashboard() {

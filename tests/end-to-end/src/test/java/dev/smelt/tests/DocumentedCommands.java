@@ -14,6 +14,7 @@ import java.util.stream.Stream;
 final class DocumentedCommands {
 
   private static final Pattern WORD = Pattern.compile("\"([^\"]*)\"|(\\S+)");
+  private static final String OURS = "(source <\\()?(\\S*/)?(smelt|mvn|head|tail|reproduce)\\b.*";
   private static final List<String> ROOTS =
       List.of("agent", "model-store", "streams-topology", "ops", "tests");
 
@@ -36,7 +37,7 @@ final class DocumentedCommands {
     }
 
     private List<String> words() {
-      String command = line.replaceAll("^source <\\((.*)\\)$", "$1");
+      String command = line.replaceAll("^source <\\((.*)\\)$|^(?:[A-Z_0-9]+=\\S+ )+", "$1");
       List<String> words = new ArrayList<>();
       Matcher matcher = WORD.matcher(command);
       while (matcher.find()) {
@@ -53,8 +54,8 @@ final class DocumentedCommands {
 
   private DocumentedCommands() {}
 
-  /** Those of every page that is no output of a test. */
-  static List<Shown> all() throws IOException {
+  /** Every page but the generated one of commands. */
+  static List<Path> pages() throws IOException {
     Path home = CommandLineRun.home();
     List<Path> pages = new ArrayList<>(List.of(home.resolve("README.md")));
     for (String root : ROOTS) {
@@ -67,7 +68,28 @@ final class DocumentedCommands {
             .forEach(pages::add);
       }
     }
-    return pages.stream().flatMap(page -> of(home, page).stream()).toList();
+    return pages;
+  }
+
+  /** Those of every page that is no output of a test. */
+  static List<Shown> all() throws IOException {
+    Path home = CommandLineRun.home();
+    return pages().stream().flatMap(page -> of(home, page).stream()).toList();
+  }
+
+  /**
+   * Those of pages on which an indented line is a command and nothing else: the README, the how-tos
+   * and the pages of the engines.
+   */
+  static List<Shown> ofHowTos() throws IOException {
+    Path home = CommandLineRun.home();
+    List<Path> pages = new ArrayList<>(List.of(home.resolve("README.md")));
+    for (String folder : List.of("ops/docs", "ops/engines")) {
+      try (Stream<Path> files = Files.list(home.resolve(folder))) {
+        files.filter(file -> file.toString().endsWith(".md")).sorted().forEach(pages::add);
+      }
+    }
+    return pages.stream().flatMap(page -> indented(home, page).stream()).toList();
   }
 
   static List<Shown> of(String page) {
@@ -75,6 +97,10 @@ final class DocumentedCommands {
   }
 
   private static List<Shown> of(Path home, Path page) {
+    return indented(home, page).stream().filter(shown -> shown.line().matches(OURS)).toList();
+  }
+
+  private static List<Shown> indented(Path home, Path page) {
     List<Shown> found = new ArrayList<>();
     boolean fenced = false;
     for (String line : lines(page)) {
@@ -82,9 +108,7 @@ final class DocumentedCommands {
         fenced = !fenced;
       } else if (!fenced && line.startsWith("    ")) {
         String command = line.strip().replaceAll("\\s+#.*", "");
-        if (command.matches("(source <\\()?(\\S*/)?(smelt|mvn|head|tail|reproduce)\\b.*")) {
-          found.add(new Shown(home.relativize(page).toString(), command));
-        }
+        found.add(new Shown(home.relativize(page).toString(), command));
       }
     }
     return found;

@@ -110,7 +110,7 @@ class StoreServeIT {
     return store.ref("my-model", "active").orElseThrow().snapshot();
   }
 
-  private static String port(RunningCommand serving) {
+  static String port(RunningCommand serving) {
     return await()
         .atMost(Duration.ofMinutes(1))
         .until(() -> PORT.matcher(serving.out()), Matcher::find)

@@ -59,6 +59,8 @@ public final class PageFixture implements AutoCloseable {
 
   /** Opens an address in a fresh context, as a person without history does. */
   public Page page(String url, int width, int height) {
+    // A test that failed leaves its page open, which would go on asking.
+    browser.contexts().forEach(BrowserContext::close);
     errors.clear();
     asked.clear();
     BrowserContext context =

@@ -1,0 +1,5 @@
+/** What the Java library lacks for files. */
+@NullMarked
+package dev.smelt.store.files;
+
+import org.jspecify.annotations.NullMarked;
