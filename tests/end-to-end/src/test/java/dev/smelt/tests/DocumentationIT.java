@@ -156,16 +156,7 @@ class DocumentationIT {
       publish(store, checkpoint, "m-smoe", "active");
       publish(store, checkpoint, "m-smoe", "active");
     }
-    try (RunningCommand serving =
-        new RunningCommand(
-            "store",
-            "serve",
-            "--store",
-            root.toString(),
-            "--port",
-            "0",
-            "--operator-token",
-            TOKEN)) {
+    try (RunningCommand serving = StoreServeIT.serve(root, TOKEN)) {
       String address = "http://127.0.0.1:" + StoreServeIT.port(serving);
       for (String page : List.of("ops/docs/rollback.md", "ops/docs/disaster-recovery.md")) {
         List<Shown> commands =

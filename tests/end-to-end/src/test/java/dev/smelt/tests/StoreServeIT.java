@@ -34,16 +34,7 @@ class StoreServeIT {
     Manifest other = publish(store, "other");
     store.activate("my-model", full.id(), new Reason("ada", "a beginning", Optional.empty()));
 
-    try (RunningCommand serving =
-        new RunningCommand(
-            "store",
-            "serve",
-            "--store",
-            root.toString(),
-            "--port",
-            "0",
-            "--operator-token",
-            OPERATOR)) {
+    try (RunningCommand serving = serve(root, OPERATOR)) {
       String address = "http://127.0.0.1:" + port(serving);
 
       assertThat(ask(address, OPERATOR, "ls", "my-model").out()).contains(full.id(), other.id());
@@ -108,6 +99,12 @@ class StoreServeIT {
 
   private static String active(SnapshotStore store) {
     return store.ref("my-model", "active").orElseThrow().snapshot();
+  }
+
+  /** Serves a store at a free port; whoever holds the token is an operator. */
+  static RunningCommand serve(Path root, String operator) {
+    return new RunningCommand(
+        "store", "serve", "--store", root.toString(), "--port", "0", "--operator-token", operator);
   }
 
   static String port(RunningCommand serving) {
