@@ -1,12 +1,10 @@
 package dev.smelt.agent.api;
 
+import dev.smelt.store.files.Digests;
 import io.vertx.core.buffer.Buffer;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.zip.GZIPOutputStream;
 
 /** A file of the dashboard, kept in memory plain and compressed. */
@@ -28,12 +26,7 @@ record Asset(String contentType, String tag, Buffer plain, Buffer compressed) {
   }
 
   private static String tag(byte[] bytes) {
-    try {
-      byte[] digest = MessageDigest.getInstance("SHA-256").digest(bytes);
-      return '"' + HexFormat.of().formatHex(digest, 0, 12) + '"';
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
-    }
+    return '"' + Digests.hex(Digests.of(bytes)).substring(0, 24) + '"';
   }
 
   private static Buffer compress(byte[] bytes) {

@@ -1,9 +1,7 @@
 package dev.smelt.agent.cli;
 
 import java.net.URI;
-import java.nio.file.Path;
-import java.util.Optional;
-import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Which running agent a command asks, and as whom. */
@@ -16,25 +14,9 @@ final class AgentChoice {
       description = "The agent's API; default: ${DEFAULT-VALUE}.")
   private URI agent;
 
-  @Option(
-      names = "--token",
-      paramLabel = "TOKEN",
-      defaultValue = "${env:SMELT_TOKEN}",
-      description =
-          "A bearer token, where the agent asks for one; default: the environment's SMELT_TOKEN.")
-  private @Nullable String token;
-
-  @Option(
-      names = "--trust",
-      paramLabel = "FILE",
-      description =
-          "PEM certificates to trust, in place of the system's; for an agent that signed its own.")
-  private @Nullable Path trusted;
+  @Mixin private AgentAccess access = new AgentAccess();
 
   AgentClient client() {
-    return new AgentClient(
-        agent,
-        Optional.ofNullable(token).filter(secret -> !secret.isBlank()),
-        Optional.ofNullable(trusted));
+    return new AgentClient(agent, access.token(), access.trusted());
   }
 }

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Clock;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ScopeType;
 
@@ -32,22 +33,7 @@ final class StoreChoice {
               + " rollback).")
   private @Nullable URI agent;
 
-  @Option(
-      names = "--token",
-      paramLabel = "TOKEN",
-      defaultValue = "${env:SMELT_TOKEN}",
-      scope = ScopeType.INHERIT,
-      description = "A bearer token for --to; default: the environment's SMELT_TOKEN.")
-  private @Nullable String token;
-
-  @Option(
-      names = "--trust",
-      paramLabel = "FILE",
-      scope = ScopeType.INHERIT,
-      description =
-          "PEM certificates to trust with --to, in place of the system's; for an agent that"
-              + " signed its own.")
-  private @Nullable Path trusted;
+  @Mixin private AgentAccess access = new AgentAccess();
 
   /** The store of the agent, if one was named. */
   Optional<StoreClient> remote() {
@@ -55,10 +41,10 @@ final class StoreChoice {
   }
 
   private StoreClient client(URI url) {
-    Optional<String> secret = Optional.ofNullable(token).filter(given -> !given.isBlank());
-    return trusted == null
-        ? new StoreClient(url, secret)
-        : StoreClient.trusting(trusted, url, secret);
+    return access
+        .trusted()
+        .map(certificates -> StoreClient.trusting(certificates, url, access.token()))
+        .orElseGet(() -> new StoreClient(url, access.token()));
   }
 
   /**

@@ -13,10 +13,8 @@ import dev.smelt.agent.statistics.TrafficStatistics;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
+import dev.smelt.store.files.Digests;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.OptionalInt;
 
 /**
@@ -139,14 +137,7 @@ public record Recipe(Plan plan, CompressOptions options) {
           .append(layer.labels())
           .append(layer.weights());
     }
-    try {
-      return HexFormat.of()
-          .formatHex(
-              MessageDigest.getInstance("SHA-256")
-                  .digest(what.toString().getBytes(StandardCharsets.UTF_8)));
-    } catch (NoSuchAlgorithmException impossible) {
-      throw new IllegalStateException(impossible);
-    }
+    return Digests.hex(Digests.of(what.toString().getBytes(StandardCharsets.UTF_8)));
   }
 
   /** Bytes of all experts of a checkpoint in their stored types. */

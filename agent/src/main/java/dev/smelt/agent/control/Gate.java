@@ -11,17 +11,16 @@ import dev.smelt.agent.statistics.BlockMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.TensorSource;
+import dev.smelt.store.files.Digests;
 import dev.smelt.store.snapshot.Manifest;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -242,7 +241,7 @@ final class Gate {
     if (references == null) {
       MoeModel full = MoeModel.load(checkpoint);
       List<Reference> scored = new ArrayList<>();
-      MessageDigest digest = sha256();
+      MessageDigest digest = Digests.sha256();
       for (Path file : settings.texts()) {
         byte[] text = tail(file, settings.bytesPerText());
         String name = file.getFileName().toString();
@@ -250,21 +249,11 @@ final class Gate {
         Score score = Evaluation.score(full, text, counts, done -> {});
         scored.add(new Reference(name, text, score.bitsPerByte(), counts.frequencies()));
         digest.update(name.getBytes(StandardCharsets.UTF_8));
-        digest.update(sha256().digest(text));
+        digest.update(Digests.sha256().digest(text));
       }
-      references =
-          new References(
-              List.copyOf(scored), "sha256:" + HexFormat.of().formatHex(digest.digest()));
+      references = new References(List.copyOf(scored), Digests.text(digest));
     }
     return references;
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java platform has SHA-256", e);
-    }
   }
 
   /** How much of some traffic each text explains. */

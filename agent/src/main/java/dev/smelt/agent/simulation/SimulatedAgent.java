@@ -23,11 +23,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
+import org.threeten.extra.MutableClock;
 
 /** An agent that lives through the windows of a simulation in one way. */
 final class SimulatedAgent implements AutoCloseable {
@@ -42,7 +44,7 @@ final class SimulatedAgent implements AutoCloseable {
   private final Path home;
   private final Requests requests;
   private final Outages outages;
-  private final VirtualClock clock;
+  private final MutableClock clock;
   private final SnapshotStore store;
   private final SimulatedStream stream;
   private final SimulatedEngine engine;
@@ -78,7 +80,7 @@ final class SimulatedAgent implements AutoCloseable {
     this.requests = requests;
     this.outages = outages;
     this.due = way.once() ? leadInOver : begin;
-    this.clock = new VirtualClock(begin);
+    this.clock = MutableClock.of(begin, ZoneOffset.UTC);
     this.store = SnapshotStore.open(home.resolve("store"), clock);
     this.engine = new SimulatedEngine(snapshot -> losses.number(snapshot, store::tensors));
     this.stream =
@@ -113,7 +115,7 @@ final class SimulatedAgent implements AutoCloseable {
 
   /** Lives until the end of a window. */
   void live(Window window) throws IOException {
-    clock.set(window.end());
+    clock.setInstant(window.end());
     apply(window.start());
     int answered = 0;
     for (int count : window.counts()) {

@@ -10,7 +10,7 @@ public enum TapFault {
   MISSING(
       "the engine answers without routed experts; start it with --enable-return-routed-experts, and"
           + " check that no gateway in between drops the field"),
-  /** Every expert id is zero (vLLM 49184, SGLang 23885). */
+  /** Every expert id is zero (vLLM 44116). */
   ALL_ZERO(
       "the engine returns only zeros as expert ids; choose another MoE backend or update the engine"),
   /** A token has the same expert twice, in every row of the payload. */

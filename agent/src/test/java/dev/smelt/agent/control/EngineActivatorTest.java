@@ -2,7 +2,6 @@ package dev.smelt.agent.control;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.smelt.agent.SetClock;
 import dev.smelt.agent.config.EngineSettings.ExportFormat;
 import dev.smelt.agent.inference.TinyCheckpoint;
 import dev.smelt.agent.swap.Serving;
@@ -16,14 +15,17 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneOffset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.threeten.extra.MutableClock;
 
 class EngineActivatorTest {
 
   @TempDir Path folder;
 
-  private final SetClock clock = new SetClock(Instant.parse("2026-01-01T12:00:00Z"));
+  private final MutableClock clock =
+      MutableClock.of(Instant.parse("2026-01-01T12:00:00Z"), ZoneOffset.UTC);
 
   /** An engine that tells what it serves. */
   private static final class TellingDriver implements SwapDriver {
@@ -53,13 +55,13 @@ class EngineActivatorTest {
               engine, store, checkpoint, ExportFormat.COMPACT, folder.resolve("served"), clock);
       activator.activate(
           publication.commit(ManifestDraft.of("test", "start", "none", checkpoint.digest())));
-      clock.pass(Duration.ofSeconds(5));
+      clock.add(Duration.ofSeconds(5));
       assertThat(activator.disturbed()).isFalse();
 
       engine.serves = "something else";
 
       assertThat(activator.disturbed()).isFalse();
-      clock.pass(Duration.ofSeconds(5));
+      clock.add(Duration.ofSeconds(5));
       assertThat(activator.disturbed()).isTrue();
     }
   }

@@ -3,25 +3,16 @@ package dev.smelt.agent.control;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
-import dev.smelt.agent.SetClock;
-import dev.smelt.agent.config.CanarySettings;
-import dev.smelt.agent.config.CompressionSettings;
-import dev.smelt.agent.config.EngineSettings;
-import dev.smelt.agent.config.EngineSettings.Dialect;
-import dev.smelt.agent.config.ModelSettings;
-import dev.smelt.agent.config.PolicySettings;
-import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.inference.TinyCheckpoint;
-import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.snapshot.Manifest;
 import dev.smelt.store.snapshot.SnapshotStore;
 import java.io.IOException;
-import java.net.URI;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
@@ -30,6 +21,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.threeten.extra.MutableClock;
 
 /**
  * The loop looks four times a second; here each look is one step, in a time that the test keeps.
@@ -41,7 +33,8 @@ class LoopCanaryTest {
 
   @TempDir Path folder;
 
-  private final SetClock clock = new SetClock(Instant.parse("2026-01-01T12:00:00Z"));
+  private final MutableClock clock =
+      MutableClock.of(Instant.parse("2026-01-01T12:00:00Z"), ZoneOffset.UTC);
   private final ScriptedTraffic traffic = new ScriptedTraffic(MODEL);
   private final List<String> swaps = new ArrayList<>();
   private boolean startedAnew;
@@ -79,9 +72,9 @@ class LoopCanaryTest {
   @Test
   void shouldBeBackAtTheFirstLookAfterAPostedNumberGotWorse() {
     loop.signal(new Signal("quality", 0.9, Signal.Better.HIGHER));
-    clock.set("2026-01-01T12:00:01Z");
+    clock.setInstant(Instant.parse("2026-01-01T12:00:01Z"));
     watch();
-    clock.set("2026-01-01T12:00:10Z");
+    clock.setInstant(Instant.parse("2026-01-01T12:00:10Z"));
     loop.signal(new Signal("quality", 0.5, Signal.Better.HIGHER));
 
     loop.step();
@@ -93,7 +86,7 @@ class LoopCanaryTest {
   void shouldBeBackWhenTokensGotLessLikely() {
     watch();
     serving = figures(2_100, 0, 6_000, -1.0);
-    clock.set("2026-01-01T12:02:00Z");
+    clock.setInstant(Instant.parse("2026-01-01T12:02:00Z"));
 
     loop.step();
 
@@ -106,7 +99,7 @@ class LoopCanaryTest {
     serving = figures(2_100, 50, 4_000, -0.5);
     loop.step();
 
-    clock.set("2026-01-02T12:00:00Z");
+    clock.setInstant(Instant.parse("2026-01-02T12:00:00Z"));
     loop.step();
     loop.step();
 
@@ -208,32 +201,12 @@ class LoopCanaryTest {
     }
   }
 
-  private ModelLoop loop(String model, Traffic of, Activator activator) throws IOException {
-    return new ModelLoop(
-        new ModelSettings(
-            model,
-            checkpoint.directory(),
-            new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
-            null,
-            new CompressionSettings(null, null, 4.0, null, null, null, null, null),
-            new PolicySettings(Mode.AUTO, 2, Duration.ZERO, 100L, null, null, null),
-            null,
-            new CanarySettings(null, null, null, null, null, null)),
-        checkpoint,
-        store,
-        of,
-        LiveMoments.open(
-            folder.resolve("moments-" + model),
-            model,
-            checkpoint.blocks(),
-            of.halfLife(),
-            Clock.systemUTC()),
-        activator,
-        () -> serving,
-        Fence.OPEN,
-        folder.resolve("loop-" + model),
-        model.equals(MODEL) ? clock : Clock.systemUTC(),
-        () -> {},
-        entry -> {});
+  private ModelLoop loop(String model, Traffic of, Activator activator) {
+    return new LoopBuilder(of, checkpoint, store, folder)
+        .model(model)
+        .engine(activator)
+        .figures(() -> serving)
+        .clock(model.equals(MODEL) ? clock : Clock.systemUTC())
+        .build();
   }
 }

@@ -4,14 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import dev.smelt.agent.config.CanarySettings;
-import dev.smelt.agent.config.CompressionSettings;
-import dev.smelt.agent.config.EngineSettings;
-import dev.smelt.agent.config.EngineSettings.Dialect;
-import dev.smelt.agent.config.ModelSettings;
-import dev.smelt.agent.config.PolicySettings;
 import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.inference.TinyCheckpoint;
-import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.snapshot.Manifest;
 import dev.smelt.store.snapshot.Ref;
@@ -19,7 +13,6 @@ import dev.smelt.store.snapshot.SnapshotStore;
 import dev.smelt.streams.profile.Baseline;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -228,34 +221,14 @@ class LoopCrashTest {
       ScriptedTraffic traffic,
       Path home,
       Activator activator,
-      Runnable changed)
-      throws IOException {
-    return new ModelLoop(
-        new ModelSettings(
-            MODEL,
-            checkpoint.directory(),
-            new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
-            null,
-            new CompressionSettings(null, null, 4.0, null, null, null, null, null),
-            new PolicySettings(mode, 2, Duration.ZERO, 100L, null, null, null),
-            null,
-            WATCHED),
-        checkpoint,
-        store,
-        traffic,
-        LiveMoments.open(
-            home.resolve("moments"),
-            MODEL,
-            checkpoint.blocks(),
-            traffic.halfLife(),
-            Clock.systemUTC()),
-        activator,
-        () -> serving,
-        Fence.OPEN,
-        home.resolve("loop"),
-        Clock.systemUTC(),
-        changed,
-        entry -> {});
+      Runnable changed) {
+    return new LoopBuilder(traffic, checkpoint, store, home)
+        .policy(LoopBuilder.policy(mode))
+        .canary(WATCHED)
+        .engine(activator)
+        .figures(() -> serving)
+        .changed(changed)
+        .build();
   }
 
   private void crash(Path home, String where) {

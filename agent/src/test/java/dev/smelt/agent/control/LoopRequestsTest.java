@@ -2,25 +2,15 @@ package dev.smelt.agent.control;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.smelt.agent.config.CanarySettings;
-import dev.smelt.agent.config.CompressionSettings;
-import dev.smelt.agent.config.EngineSettings;
-import dev.smelt.agent.config.EngineSettings.Dialect;
-import dev.smelt.agent.config.ModelSettings;
-import dev.smelt.agent.config.PolicySettings;
 import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.control.ModelControl.Outcome;
 import dev.smelt.agent.control.ModelControl.Request;
 import dev.smelt.agent.inference.TinyCheckpoint;
-import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.snapshot.SnapshotStore;
 import java.io.IOException;
-import java.net.URI;
 import java.nio.file.Path;
 import java.time.Clock;
-import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Function;
@@ -99,7 +89,10 @@ class LoopRequestsTest {
     try (Checkpoint checkpoint =
             Checkpoint.open(new TinyCheckpoint(1).write(folder.resolve(MODEL)));
         SnapshotStore store = SnapshotStore.open(folder.resolve("store"), Clock.systemUTC());
-        ModelLoop loop = loop(mode, checkpoint, store)) {
+        ModelLoop loop =
+            new LoopBuilder(traffic, checkpoint, store, folder)
+                .policy(LoopBuilder.policy(mode))
+                .build()) {
       loop.step();
       preparation.on(loop);
       assertThat(loop.state()).isInstanceOf(state);
@@ -115,34 +108,5 @@ class LoopRequestsTest {
         assertThat(loop.state()).as(request).isEqualTo(before);
       }
     }
-  }
-
-  private ModelLoop loop(Mode mode, Checkpoint checkpoint, SnapshotStore store) throws IOException {
-    return new ModelLoop(
-        new ModelSettings(
-            MODEL,
-            checkpoint.directory(),
-            new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
-            null,
-            new CompressionSettings(null, null, 4.0, null, null, null, null, null),
-            new PolicySettings(mode, 2, Duration.ZERO, 100L, null, null, null),
-            null,
-            new CanarySettings(null, null, null, null, null, null)),
-        checkpoint,
-        store,
-        traffic,
-        LiveMoments.open(
-            folder.resolve("moments-" + MODEL),
-            MODEL,
-            checkpoint.blocks(),
-            traffic.halfLife(),
-            Clock.systemUTC()),
-        snapshot -> new Activator.Result.Served(),
-        () -> ServingFigures.NONE,
-        Fence.OPEN,
-        folder.resolve("loop"),
-        Clock.systemUTC(),
-        () -> {},
-        entry -> {});
   }
 }

@@ -2,29 +2,24 @@ package dev.smelt.agent.control;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.smelt.agent.SetClock;
 import dev.smelt.agent.config.CanarySettings;
-import dev.smelt.agent.config.CompressionSettings;
-import dev.smelt.agent.config.EngineSettings;
-import dev.smelt.agent.config.EngineSettings.Dialect;
-import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.agent.config.PolicySettings;
 import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.config.ScheduleSettings;
 import dev.smelt.agent.inference.TinyCheckpoint;
-import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.snapshot.SnapshotStore;
 import java.io.IOException;
-import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneOffset;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.threeten.extra.MutableClock;
 
 /** A re-merge at three every night, in a time that the test keeps. */
 class LoopScheduleTest {
@@ -33,7 +28,8 @@ class LoopScheduleTest {
 
   @TempDir Path folder;
 
-  private final SetClock clock = new SetClock(Instant.parse("2026-01-01T12:00:00Z"));
+  private final MutableClock clock =
+      MutableClock.of(Instant.parse("2026-01-01T12:00:00Z"), ZoneOffset.UTC);
   private final ScriptedTraffic traffic = new ScriptedTraffic(MODEL);
   private Checkpoint checkpoint;
   private SnapshotStore store;
@@ -56,11 +52,11 @@ class LoopScheduleTest {
   @Test
   void shouldMergeAtTheScheduledTime() {
     serveAFirstSnapshot();
-    clock.set("2026-01-02T02:59:59Z");
+    clock.setInstant(Instant.parse("2026-01-02T02:59:59Z"));
     loop.step();
     assertThat(scheduled()).isEmpty();
 
-    clock.set("2026-01-02T03:00:00Z");
+    clock.setInstant(Instant.parse("2026-01-02T03:00:00Z"));
     loop.step();
     loop.step();
 
@@ -72,11 +68,11 @@ class LoopScheduleTest {
   void shouldMergeOnceForAllTimesMissedWhileDownAndSaySo() throws IOException {
     serveAFirstSnapshot();
     loop.close();
-    clock.set("2026-01-09T12:00:00Z");
+    clock.setInstant(Instant.parse("2026-01-09T12:00:00Z"));
 
     loop = loop(Mode.AUTO);
     loop.step();
-    clock.set("2026-01-09T18:00:00Z");
+    clock.setInstant(Instant.parse("2026-01-09T18:00:00Z"));
     loop.step();
 
     assertThat(scheduled())
@@ -90,7 +86,7 @@ class LoopScheduleTest {
     loop.close();
     loop = loop(Mode.OBSERVE);
     loop.step();
-    clock.set("2026-01-02T04:00:00Z");
+    clock.setInstant(Instant.parse("2026-01-02T04:00:00Z"));
 
     loop.step();
     loop.step();
@@ -118,29 +114,13 @@ class LoopScheduleTest {
     return store.manifest(MODEL, loop.servedSnapshot()).trigger();
   }
 
-  private ModelLoop loop(Mode mode) throws IOException {
-    return new ModelLoop(
-        new ModelSettings(
-            MODEL,
-            checkpoint.directory(),
-            new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
-            null,
-            new CompressionSettings(null, null, 4.0, null, null, null, null, null),
+  private ModelLoop loop(Mode mode) {
+    return new LoopBuilder(traffic, checkpoint, store, folder)
+        .policy(
             new PolicySettings(
-                mode, 2, null, 100L, null, null, new ScheduleSettings("0 3 * * *", null)),
-            null,
-            new CanarySettings(Duration.ZERO, null, null, null, null, null)),
-        checkpoint,
-        store,
-        traffic,
-        LiveMoments.open(
-            folder.resolve("moments"), MODEL, checkpoint.blocks(), Duration.ofMinutes(5), clock),
-        snapshot -> new Activator.Result.Served(),
-        () -> ServingFigures.NONE,
-        Fence.OPEN,
-        folder.resolve("loop"),
-        clock,
-        () -> {},
-        entry -> {});
+                mode, 2, null, 100L, null, null, new ScheduleSettings("0 3 * * *", null)))
+        .canary(new CanarySettings(Duration.ZERO, null, null, null, null, null))
+        .clock(clock)
+        .build();
   }
 }

@@ -6,11 +6,7 @@ import static org.awaitility.Awaitility.await;
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.config.CanarySettings;
 import dev.smelt.agent.config.CompressionSettings;
-import dev.smelt.agent.config.EngineSettings;
-import dev.smelt.agent.config.EngineSettings.Dialect;
 import dev.smelt.agent.config.GateSettings;
-import dev.smelt.agent.config.ModelSettings;
-import dev.smelt.agent.config.PolicySettings;
 import dev.smelt.agent.config.PolicySettings.Mode;
 import dev.smelt.agent.control.ModelControl.Outcome;
 import dev.smelt.agent.control.ModelControl.Request;
@@ -26,7 +22,6 @@ import dev.smelt.store.snapshot.SnapshotStore;
 import dev.smelt.streams.drift.ModelDrift;
 import dev.smelt.streams.profile.Baseline;
 import java.io.IOException;
-import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -768,45 +763,29 @@ class ModelLoopTest {
   }
 
   private void start(Mode mode, GateSettings gate) {
-    ModelSettings settings =
-        new ModelSettings(
-            MODEL,
-            checkpoint.directory(),
-            new EngineSettings(List.of(URI.create("http://engine:1")), Dialect.SGLANG, null, null),
-            null,
-            new CompressionSettings(
-                strategy,
-                alternatives,
-                memory.isEmpty() ? 4.0 : null,
-                memory,
-                50,
-                null,
-                null,
-                null),
-            new PolicySettings(mode, 2, Duration.ZERO, 100L, null, null, null),
-            gate,
-            canary);
-    try {
-      loop =
-          new ModelLoop(
-              settings,
-              checkpoint,
-              store,
-              traffic,
-              moments,
-              snapshot -> {
-                activated.add(snapshot.id());
-                return engine.apply(snapshot);
-              },
-              () -> serving,
-              Fence.OPEN,
-              folder.resolve("loop"),
-              Clock.systemUTC(),
-              () -> {},
-              entry -> {});
-    } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
-    }
+    loop =
+        new LoopBuilder(traffic, checkpoint, store, folder)
+            .policy(LoopBuilder.policy(mode))
+            .compression(
+                new CompressionSettings(
+                    strategy,
+                    alternatives,
+                    memory.isEmpty() ? 4.0 : null,
+                    memory,
+                    50,
+                    null,
+                    null,
+                    null))
+            .gate(gate)
+            .canary(canary)
+            .moments(moments)
+            .engine(
+                snapshot -> {
+                  activated.add(snapshot.id());
+                  return engine.apply(snapshot);
+                })
+            .figures(() -> serving)
+            .build();
     loop.start();
   }
 

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.smelt.agent.SetClock;
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.compute.Matrix;
 import dev.smelt.agent.inference.TinyCheckpoint;
@@ -17,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -25,6 +25,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.threeten.extra.MutableClock;
 
 class LiveMomentsTest {
 
@@ -33,7 +34,8 @@ class LiveMomentsTest {
   @TempDir Path folder;
 
   private final Random random = new Random(3);
-  private final SetClock clock = new SetClock(Instant.parse("2026-01-01T00:00:00Z"));
+  private final MutableClock clock =
+      MutableClock.of(Instant.parse("2026-01-01T00:00:00Z"), ZoneOffset.UTC);
   private List<MoeBlock> blocks;
   private LiveMoments live;
 
@@ -77,7 +79,7 @@ class LiveMomentsTest {
     live.add(file(old));
     live.add(file(moments(1, 10)));
 
-    clock.pass(HALF_LIFE);
+    clock.add(HALF_LIFE);
 
     assertThat(live.tokens(Span.ALL)).isCloseTo(15, within(1e-9));
     try (Frozen all = live.freeze(Span.ALL)) {
@@ -92,11 +94,11 @@ class LiveMomentsTest {
     BlockMoments after = moments(0, 2);
     live.add(file(before));
     live.add(file(moments(1, 8)));
-    clock.pass(Duration.ofSeconds(1));
+    clock.add(Duration.ofSeconds(1));
     live.turn();
     assertThat(live.tokens(Span.SINCE_TURN)).isZero();
 
-    clock.pass(Duration.ofSeconds(1));
+    clock.add(Duration.ofSeconds(1));
     live.add(file(after));
     live.add(file(moments(1, 2)));
 
@@ -115,7 +117,7 @@ class LiveMomentsTest {
     live.add(file(moments(0, 10)));
     live.add(file(moments(1, 10)));
     live.turn();
-    clock.pass(Duration.ofSeconds(1));
+    clock.add(Duration.ofSeconds(1));
     live.add(file(moments(0, 4)));
     double known = live.tokens(Span.ALL);
 
@@ -156,7 +158,7 @@ class LiveMomentsTest {
   void shouldTakeNoMoreDiskHoweverMuchIsPosted() throws IOException {
     for (int post = 0; post < 4; post++) {
       live.add(file(moments(0, 10)));
-      clock.pass(Duration.ofSeconds(1));
+      clock.add(Duration.ofSeconds(1));
       live.turn();
     }
     try (Stream<Path> files = Files.list(folder.resolve("live"))) {

@@ -1,6 +1,7 @@
 package dev.smelt.store.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import dev.smelt.store.files.Digests;
 import dev.smelt.store.safetensors.DType;
 import dev.smelt.store.safetensors.SafetensorsFile;
 import dev.smelt.store.safetensors.TensorInfo;
@@ -13,8 +14,6 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -126,7 +125,7 @@ public final class Checkpoint implements TensorSource, AutoCloseable {
 
   private String computeDigest() {
     try {
-      MessageDigest sha = MessageDigest.getInstance("SHA-256");
+      MessageDigest sha = Digests.sha256();
       sha.update(Files.readAllBytes(directory.resolve(CONFIG)));
       shards
           .files()
@@ -142,11 +141,9 @@ public final class Checkpoint implements TensorSource, AutoCloseable {
                 0,
                 Math.toIntExact(shards.tensors().get(block.routerWeight()).bytes())));
       }
-      return "sha256:" + HexFormat.of().formatHex(sha.digest());
+      return Digests.text(sha);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException(e);
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.smelt.store.snapshot;
 
+import dev.smelt.store.files.Digests;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;

@@ -1,5 +1,6 @@
 package dev.smelt.store.snapshot;
 
+import dev.smelt.store.files.Digests;
 import dev.smelt.store.snapshot.StoreFiles.Placed;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;

@@ -1,5 +1,6 @@
 package dev.smelt.store.snapshot;
 
+import dev.smelt.store.files.Digests;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;

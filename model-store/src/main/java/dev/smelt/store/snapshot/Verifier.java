@@ -1,5 +1,6 @@
 package dev.smelt.store.snapshot;
 
+import dev.smelt.store.files.Digests;
 import dev.smelt.store.snapshot.Verification.Damage;
 import dev.smelt.store.snapshot.Verification.OnDamage;
 import java.io.IOException;

@@ -15,6 +15,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -27,6 +29,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.threeten.extra.MutableClock;
 
 class CrashTest {
 
@@ -176,14 +179,14 @@ class CrashTest {
 
   @Test
   void shouldCollectOnlyWhatNoSnapshotNamesAndIsOldEnough() throws IOException {
-    SettableClock clock = new SettableClock();
+    MutableClock clock = MutableClock.of(Instant.parse("2026-03-01T12:00:00Z"), ZoneOffset.UTC);
     SnapshotStore store = SnapshotStore.open(folder, clock);
     Manifest kept = publish(store, tensor("a", 1));
     try (Publication abandoned = store.begin(MODEL)) {
       abandoned.add(tensor("b", 2));
     }
     assertThat(store.collect(Duration.ofHours(1))).isEqualTo(new Collection(0, 0, 1, 0));
-    clock.advance(Duration.ofHours(2));
+    clock.add(Duration.ofHours(2));
     try (Publication young = store.begin(MODEL)) {
       young.add(tensor("c", 3));
       assertThat(store.collect(Duration.ofHours(1))).isEqualTo(new Collection(1, 2, 1, 0));
@@ -195,18 +198,20 @@ class CrashTest {
 
   @Test
   void shouldNotCollectWhatIsYoungWhenTheClockGoesBackwards() {
-    SettableClock clock = new SettableClock();
+    MutableClock clock = MutableClock.of(Instant.parse("2026-03-01T12:00:00Z"), ZoneOffset.UTC);
     SnapshotStore store = SnapshotStore.open(folder, clock);
     try (Publication abandoned = store.begin(MODEL)) {
       abandoned.add(tensor("b", 2));
     }
-    clock.advance(Duration.ofDays(-400));
+    clock.add(Duration.ofDays(-400));
     assertThat(store.collect(Duration.ofHours(1)).deleted()).isZero();
   }
 
   @Test
   void shouldRefuseToCommitWhenABlobWasCollectedMeanwhile() {
-    SnapshotStore store = SnapshotStore.open(folder, new SettableClock());
+    SnapshotStore store =
+        SnapshotStore.open(
+            folder, MutableClock.of(Instant.parse("2026-03-01T12:00:00Z"), ZoneOffset.UTC));
     try (Publication slow = store.begin(MODEL)) {
       slow.add(tensor("a", 1));
       store.collect(Duration.ZERO);
@@ -257,7 +262,7 @@ class CrashTest {
 
   @Test
   void shouldKeepWhatARefNamesFromRetention() {
-    SettableClock clock = new SettableClock();
+    MutableClock clock = MutableClock.of(Instant.parse("2026-03-01T12:00:00Z"), ZoneOffset.UTC);
     SnapshotStore store = SnapshotStore.open(folder, clock);
     List<String> ids = new ArrayList<>();
     for (int i = 0; i < 6; i++) {
@@ -266,7 +271,7 @@ class CrashTest {
     store.activate(MODEL, ids.get(0), BECAUSE);
     store.activate(MODEL, ids.get(1), BECAUSE);
     store.pin(MODEL, ids.get(2), "keep", BECAUSE);
-    clock.advance(Duration.ofDays(1));
+    clock.add(Duration.ofDays(1));
 
     assertThat(store.retain(MODEL, new Retention(1, Duration.ofHours(1)), BECAUSE))
         .containsExactly(ids.get(3), ids.get(4));

@@ -12,17 +12,21 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.threeten.extra.MutableClock;
 
 class SnapshotStoreTest {
 
   @TempDir Path root;
-  private final SettableClock clock = new SettableClock();
+  private final MutableClock clock =
+      MutableClock.of(Instant.parse("2026-03-01T12:00:00Z"), ZoneOffset.UTC);
   private SnapshotStore store;
 
   @BeforeEach
@@ -176,7 +180,7 @@ class SnapshotStoreTest {
   void shouldKeepTheOrderWhenTheClockGoesBackwards() {
     Manifest first = publish(store, tensor("a", 1));
     store.activate(MODEL, first.id(), BECAUSE);
-    clock.advance(Duration.ofHours(-3));
+    clock.add(Duration.ofHours(-3));
     Manifest second = publish(store, tensor("a", 2));
     store.activate(MODEL, second.id(), BECAUSE);
 
