@@ -8,8 +8,6 @@ import dev.smelt.agent.api.ManagementApi;
 import dev.smelt.agent.api.Metrics;
 import dev.smelt.agent.api.StoreMount;
 import dev.smelt.agent.broker.EmbeddedBroker;
-import dev.smelt.agent.config.EngineSettings;
-import dev.smelt.agent.config.EngineSettings.BlueGreen;
 import dev.smelt.agent.config.EngineSettings.Swap;
 import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.agent.config.SmeltConfig;
@@ -21,25 +19,16 @@ import dev.smelt.agent.control.LoopState;
 import dev.smelt.agent.control.LoopStatus;
 import dev.smelt.agent.control.ModelControl;
 import dev.smelt.agent.control.ModelLoop;
-import dev.smelt.agent.control.ServingFigures;
 import dev.smelt.agent.election.Election;
 import dev.smelt.agent.election.FencedActivator;
 import dev.smelt.agent.statistics.LiveMoments;
-import dev.smelt.agent.swap.BlueGreenDriver;
-import dev.smelt.agent.swap.BlueGreenSettings;
-import dev.smelt.agent.swap.InPlaceDriver;
 import dev.smelt.agent.swap.LivePlace;
-import dev.smelt.agent.swap.ReplicasDriver;
-import dev.smelt.agent.swap.StorePullDriver;
-import dev.smelt.agent.swap.SwapDriver;
-import dev.smelt.agent.swap.SwapSettings;
 import dev.smelt.agent.tap.Combiner;
 import dev.smelt.agent.tap.CombinerSettings;
 import dev.smelt.agent.tap.EngineDialect;
 import dev.smelt.agent.tap.IngestTap;
 import dev.smelt.agent.tap.ProxySettings;
 import dev.smelt.agent.tap.ProxyTap;
-import dev.smelt.agent.tap.ProxyTraffic;
 import dev.smelt.agent.tap.TapStatus;
 import dev.smelt.agent.tap.TappedModel;
 import dev.smelt.agent.tap.UsageProducer;
@@ -55,11 +44,8 @@ import io.vertx.core.Vertx;
 import io.vertx.core.VertxOptions;
 import java.io.IOException;
 import java.net.InetAddress;
-import java.net.InetSocketAddress;
-import java.net.Socket;
 import java.net.URI;
 import java.net.UnknownHostException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Duration;
@@ -70,11 +56,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.BiFunction;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -91,7 +75,6 @@ public final class Agent implements AutoCloseable {
 
   private static final Logger LOGGER = LoggerFactory.getLogger(Agent.class);
   private static final Duration STEP_LIMIT = Duration.ofSeconds(30);
-  private static final Duration CONNECT_LIMIT = Duration.ofSeconds(5);
 
   /** As other agents show it. */
   private static final String NAME = hostName() + "-" + ProcessHandle.current().pid();
@@ -99,14 +82,9 @@ public final class Agent implements AutoCloseable {
   private final SmeltConfig config;
   private final Clock clock = Clock.systemUTC();
   private final Deque<AutoCloseable> started = new ArrayDeque<>();
-  private final Map<String, LedModel> led = new LinkedHashMap<>();
-  private final Map<String, ProxyTap> taps = new ConcurrentHashMap<>();
-  private final Map<String, LivePlace> livePlaces = new ConcurrentHashMap<>();
-  private final Map<String, LiveMoments> moments = new ConcurrentHashMap<>();
-  private final Map<String, Checkpoint> checkpoints = new LinkedHashMap<>();
+  private final Map<String, ServedModel> models = new LinkedHashMap<>();
   private volatile Optional<TrafficMonitor> traffic = Optional.empty();
   private volatile Optional<Election> election = Optional.empty();
-  private final Map<String, URI> proxies = new LinkedHashMap<>();
   private final HealthChecks health = new HealthChecks();
   private final Metrics metrics = new Metrics(health, clock);
   private final LiveEvents events = new LiveEvents(metrics, clock);
@@ -149,12 +127,12 @@ public final class Agent implements AutoCloseable {
 
   /** Where clients of a model send their requests. */
   public URI proxy(String model) {
-    return proxies.get(model);
+    return models.get(model).address();
   }
 
   /** The loop of a model. */
   public ModelControl control(String model) {
-    return led.get(model);
+    return models.get(model).control();
   }
 
   /** The store of all models. */
@@ -185,9 +163,10 @@ public final class Agent implements AutoCloseable {
     if (config.management().otlp().enabled()) {
       metrics.send(config.management().otlp());
     }
+    Map<ModelSettings, Checkpoint> checkpoints = new LinkedHashMap<>();
     for (ModelSettings model : config.models()) {
-      checkpoints.put(model.name(), closing(Checkpoint.open(model.checkpoint())));
-      requireEngines(model.engine());
+      checkpoints.put(model, closing(Checkpoint.open(model.checkpoint())));
+      EngineReach.require(model.engine());
     }
     Vertx vertx = Vertx.vertx(new VertxOptions().setPreferNativeTransport(true));
     closing(() -> await("vertx", vertx.close()));
@@ -205,20 +184,22 @@ public final class Agent implements AutoCloseable {
                 clock,
                 metrics.registry()));
     IngestTap ingest = closing(new IngestTap(vertx, metrics.registry()));
-    for (ModelSettings model : config.models()) {
-      startModel(vertx, model, checkpoints.get(model.name()), usage, ingest);
+    for (Map.Entry<ModelSettings, Checkpoint> model : checkpoints.entrySet()) {
+      models.put(
+          model.getKey().name(),
+          startModel(vertx, model.getKey(), model.getValue(), usage, ingest));
     }
+    List<ModelControl> controls =
+        models.values().stream().<ModelControl>map(ServedModel::control).toList();
     AgentApi agentApi =
         new AgentApi(
             vertx,
             config.api(),
-            List.copyOf(led.values()),
+            controls,
             events,
             health,
             metrics,
-            List.of(
-                new StoreMount(vertx, config.api(), store, List.copyOf(led.values())),
-                ingest::mount));
+            List.of(new StoreMount(vertx, config.api(), store, controls), ingest::mount));
     api =
         URI.create(
             "%s://%s:%d"
@@ -231,40 +212,6 @@ public final class Agent implements AutoCloseable {
     ManagementApi managementApi = new ManagementApi(vertx, config.management(), health, metrics);
     management = address(config.management().host(), await("management", managementApi.start()));
     closing(() -> await("management", managementApi.close()));
-  }
-
-  /** An engine may fail later without harm, but one that was never there is a mistake. */
-  private static void requireEngines(EngineSettings engine) {
-    for (URI url : engine.urls()) {
-      try {
-        connect(url);
-      } catch (IOException e) {
-        if (engine.blueGreen() == null || !answers(engine.blueGreen().other())) {
-          throw new IllegalStateException(
-              url
-                  + ": no engine answers there ("
-                  + e.getMessage()
-                  + "); start it first, or correct engine.urls",
-              e);
-        }
-      }
-    }
-  }
-
-  private static boolean answers(URI url) {
-    try {
-      connect(url);
-      return true;
-    } catch (IOException e) {
-      return false;
-    }
-  }
-
-  private static void connect(URI url) throws IOException {
-    int port = url.getPort() >= 0 ? url.getPort() : url.getScheme().equals("https") ? 443 : 80;
-    try (Socket socket = new Socket()) {
-      socket.connect(new InetSocketAddress(url.getHost(), port), (int) CONNECT_LIMIT.toMillis());
-    }
   }
 
   /** Bytes of all blobs that a snapshot of any model names, each counted once. */
@@ -340,7 +287,7 @@ public final class Agent implements AutoCloseable {
             TrafficMonitor.start(
                 kafka, config.kafka(), config.streams(), streams, Agent.this::drifted);
         parts.push(monitor);
-        for (ModelSettings model : config.models()) {
+        for (ServedModel model : models.values()) {
           start(model, monitor, fence);
         }
         traffic = Optional.of(monitor);
@@ -350,36 +297,33 @@ public final class Agent implements AutoCloseable {
       }
     }
 
-    private void start(ModelSettings model, TrafficMonitor monitor, Fence fence)
-        throws IOException {
-      Path folder = folder(model);
-      Checkpoint checkpoint = checkpoints.get(model.name());
-      LedModel led = Agent.this.led.get(model.name());
+    private void start(ServedModel model, TrafficMonitor monitor, Fence fence) throws IOException {
+      Path folder = folder(model.settings());
       EngineActivator activator =
           new EngineActivator(
-              driver(model),
+              SwapDrivers.of(model.settings().engine(), model.live()),
               store,
-              checkpoint,
-              model.engine().format(),
+              model.checkpoint(),
+              model.settings().engine().format(),
               folder.resolve("served"),
               clock);
       ModelLoop loop =
           new ModelLoop(
-              model,
-              checkpoint,
+              model.settings(),
+              model.checkpoint(),
               store,
-              monitor.of(model.name()),
-              moments.get(model.name()),
+              monitor.of(model.settings().name()),
+              model.moments(),
               new FencedActivator(activator, fence, folder),
-              () -> serving(taps.get(model.name())),
+              model::figures,
               fence,
               folder,
               clock,
-              () -> events.state(led.status()),
-              entry -> events.journal(model.name(), entry));
+              () -> events.state(model.control().status()),
+              entry -> events.journal(model.settings().name(), entry));
       parts.push(loop);
-      led.lead(loop);
-      parts.push(led::standBy);
+      model.control().lead(loop);
+      parts.push(model.control()::standBy);
       loop.start();
     }
 
@@ -390,7 +334,7 @@ public final class Agent implements AutoCloseable {
     }
   }
 
-  private void startModel(
+  private ServedModel startModel(
       Vertx vertx,
       ModelSettings model,
       Checkpoint checkpoint,
@@ -404,11 +348,9 @@ public final class Agent implements AutoCloseable {
             checkpoint.blocks(),
             config.streams().halfLife(),
             clock);
-    moments.put(model.name(), live);
     metrics.moments(model.name(), () -> live.tokens(LiveMoments.Span.ALL));
     ingest.takeMoments(model.name(), live);
     LedModel control = new LedModel(model, checkpoint, store, this::leader, clock);
-    led.put(model.name(), control);
     metrics.watch(control);
     metrics.storeSnapshots(model.name(), () -> store.snapshots(model.name()).size());
     health.register("engine " + model.name(), () -> engineHealth(control));
@@ -431,17 +373,20 @@ public final class Agent implements AutoCloseable {
             combiner,
             clock,
             metrics.registry());
-    taps.put(model.name(), proxy);
-    if (model.engine().swap() == Swap.REPLACE) {
-      List<URI> places = List.of(model.engine().urls().get(0), model.engine().blueGreen().other());
-      livePlaces.put(
-          model.name(),
-          closing(LivePlace.follow(folder(model).resolve("live"), NAME, places, proxy.engines())));
-    }
+    Optional<LivePlace> place =
+        model.engine().swap() == Swap.REPLACE
+            ? Optional.of(closing(followLivePlace(model, proxy)))
+            : Optional.empty();
     int port = await("proxy of " + model.name(), proxy.listen());
     closing(() -> await("proxy", proxy.close()));
-    proxies.put(model.name(), address(model.proxy().host(), port));
     health.register("tap " + model.name(), () -> tapHealth(proxy.status()));
+    return new ServedModel(
+        model, checkpoint, live, control, proxy, place, address(model.proxy().host(), port));
+  }
+
+  private LivePlace followLivePlace(ModelSettings model, ProxyTap proxy) throws IOException {
+    List<URI> places = List.of(model.engine().urls().get(0), model.engine().blueGreen().other());
+    return LivePlace.follow(folder(model).resolve("live"), NAME, places, proxy.engines());
   }
 
   private Path folder(ModelSettings model) {
@@ -454,21 +399,12 @@ public final class Agent implements AutoCloseable {
     return config.kafka().embedded() ? all : all.resolve(hostName() + "-" + model.proxy().port());
   }
 
-  private static ServingFigures serving(ProxyTap proxy) {
-    ProxyTraffic traffic = proxy.traffic();
-    return new ServingFigures(
-        traffic.requests(),
-        traffic.failures(),
-        traffic.time(),
-        traffic.scoredTokens(),
-        traffic.logProbability());
-  }
-
   private void drifted(Drift drift) {
-    LedModel loop = led.get(drift.model());
-    if (loop == null || !(drift instanceof ModelDrift)) {
+    ServedModel model = models.get(drift.model());
+    if (model == null || !(drift instanceof ModelDrift)) {
       return;
     }
+    LedModel loop = model.control();
     List<DriftPoint> newest = loop.drift(1);
     if (!newest.isEmpty()) {
       events.drift(drift.model(), newest.get(0));
@@ -492,59 +428,6 @@ public final class Agent implements AutoCloseable {
     return status.state() instanceof TapStatus.Resting resting
         ? new Finding.Ill(resting.description())
         : new Finding.Well(status.state().description());
-  }
-
-  private SwapDriver driver(ModelSettings model) throws IOException {
-    EngineSettings engine = model.engine();
-    SwapSettings settings = swapSettings(engine);
-    return switch (engine.swap()) {
-      case PUSH -> inPlace(engine, settings);
-      case REPLACE -> blueGreen(engine, settings, livePlaces.get(model.name()));
-      case PULL -> replicas(engine, settings, StorePullDriver::new);
-    };
-  }
-
-  private static SwapSettings swapSettings(EngineSettings engine) throws IOException {
-    SwapSettings settings = SwapSettings.defaults().withTimeout(engine.timeout());
-    return engine.apiKeyFile() == null
-        ? settings
-        : settings.withApiKey(Files.readString(engine.apiKeyFile()).strip());
-  }
-
-  private static SwapDriver inPlace(EngineSettings engine, SwapSettings settings) {
-    return switch (engine.dialect()) {
-      case SGLANG -> replicas(engine, settings, InPlaceDriver::sglang);
-      case VLLM -> replicas(engine, settings, InPlaceDriver::vllm);
-    };
-  }
-
-  private static SwapDriver replicas(
-      EngineSettings engine,
-      SwapSettings settings,
-      BiFunction<URI, SwapSettings, SwapDriver> driver) {
-    Map<String, SwapDriver> replicas = new LinkedHashMap<>();
-    engine.urls().forEach(url -> replicas.put(url.toString(), driver.apply(url, settings)));
-    return new ReplicasDriver(replicas);
-  }
-
-  private static SwapDriver blueGreen(
-      EngineSettings engine, SwapSettings settings, LivePlace live) {
-    BlueGreen places = engine.blueGreen();
-    BlueGreenDriver driver =
-        new BlueGreenDriver(
-            new BlueGreenSettings(
-                engine.urls().get(0),
-                places.other(),
-                places.start(),
-                places.stop(),
-                places.healthPath(),
-                places.healthTimeout(),
-                places.drainTimeout(),
-                places.commandTimeout()),
-            settings,
-            live);
-    driver.adopt();
-    return driver;
   }
 
   private static ProxySettings proxySettings(ModelSettings model) {
