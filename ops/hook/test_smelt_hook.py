@@ -51,6 +51,12 @@ class SparseBlock(nn.Module):
         return result.reshape(hidden.shape)
 
 
+def gates_of(logits):
+    """Each token's gate weights by expert, zero where one was not chosen: [tokens, experts]."""
+    weights, ids = torch.topk(torch.softmax(logits, -1), K)
+    return torch.zeros_like(logits).scatter_(1, ids, weights / weights.sum(-1, keepdim=True))
+
+
 class SwitchRouter(nn.Module):
     def __init__(self):
         super().__init__()
@@ -211,9 +217,8 @@ class HookTest(unittest.TestCase):
         metadata, tensors = self.posted()
         self.assertEqual({"model": "tiny", "requests": "3"}, metadata)
         logits = torch.cat([o for _, o in seen]).double()
-        weights, ids = torch.topk(torch.softmax(logits, -1), K)
-        chosen = torch.zeros(18, E, dtype=torch.float64).scatter_(1, ids, 1.0)
-        gates = torch.zeros(18, E, dtype=torch.float64).scatter_(1, ids, weights / weights.sum(-1, keepdim=True))
+        gates = gates_of(logits)
+        chosen = (gates > 0).double()
         usage = "layers.0.block_sparse_moe.usage."
         self.assertEqual([18], tensors[usage + "tokens"].tolist())
         self.assertTrue(torch.equal(chosen.sum(0).long(), tensors[usage + "counts"]))
@@ -240,8 +245,7 @@ class HookTest(unittest.TestCase):
             with open(file, "rb") as written:
                 _, tensors = parse(written.read())
         inputs, logits = seen[0]
-        weights, ids = torch.topk(torch.softmax(logits, -1), K)
-        gates = torch.zeros(15, E).scatter_(1, ids, weights / weights.sum(-1, keepdim=True))
+        gates = gates_of(logits)
         block = "layers.0.block_sparse_moe.moments."
         self.assertEqual((gates > 0).sum(0).tolist(), tensors[block + "tokens"].tolist())
         for e in range(E):
@@ -270,8 +274,7 @@ class HookTest(unittest.TestCase):
 
     def expected_moments(self, model, seen):
         inputs, logits = seen
-        weights, ids = torch.topk(torch.softmax(logits, -1), K)
-        gates = torch.zeros(len(inputs), E).scatter_(1, ids, weights / weights.sum(-1, keepdim=True))
+        gates = gates_of(logits)
         for e in range(E):
             expert = model.layers[0].block_sparse_moe.experts[e]
             hidden = torch.nn.functional.silu(expert.w1(inputs)) * expert.w3(inputs) * gates[:, e, None]
@@ -402,8 +405,7 @@ class HookTest(unittest.TestCase):
         metadata, tensors = self.read(folder)
         self.assertEqual({"model": "tiny", "groups": "digest"}, metadata)
         inputs, logits = seen[0]
-        weights, ids = torch.topk(torch.softmax(logits, -1), K)
-        gates = torch.zeros(len(inputs), E).scatter_(1, ids, weights / weights.sum(-1, keepdim=True))
+        gates = gates_of(logits)
         experts = model.layers[0].block_sparse_moe.experts
         refit = "layers.0.block_sparse_moe.refit."
         for group, members in ((0, (0, 2)), (1, (1, 4))):
