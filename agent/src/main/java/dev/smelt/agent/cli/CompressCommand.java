@@ -177,7 +177,8 @@ final class CompressCommand implements Callable<Integer> {
                 recipe.plan(),
                 recipe.options(),
                 layers,
-                new CompressionProgress(progress, opened.blocks().size()));
+                new CompressionProgress(
+                    progress, opened.blocks().size(), recipe.options().reduction().passes()));
         export(layers, recipe, opened);
         print(opened, recipe.plan(), layers);
         layers.remove();
@@ -262,7 +263,7 @@ final class CompressCommand implements Callable<Integer> {
     }
   }
 
-  private String key(Checkpoint opened, Recipe recipe) {
+  private String key(Checkpoint opened, Recipe recipe) throws IOException {
     return String.join(
         "\n",
         opened.digest(),
@@ -272,8 +273,23 @@ final class CompressCommand implements Callable<Integer> {
         String.valueOf(keep),
         String.valueOf(budgetBytes),
         String.valueOf(recoveries.whiten()),
-        recoveries.refit() ? refitMoments.toString() : "",
-        moments.toString());
+        recoveries.refit() ? contents(refitMoments) : "",
+        contents(moments));
+  }
+
+  /** Which files, and as of when: one that was recorded anew makes other experts. */
+  private static String contents(List<Path> files) throws IOException {
+    StringBuilder contents = new StringBuilder();
+    for (Path file : files) {
+      contents
+          .append(file)
+          .append(' ')
+          .append(Files.size(file))
+          .append(' ')
+          .append(Files.getLastModifiedTime(file))
+          .append(' ');
+    }
+    return contents.toString();
   }
 
   private void export(LayerFiles layers, Recipe recipe, Checkpoint opened) {

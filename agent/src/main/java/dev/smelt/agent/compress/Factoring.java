@@ -68,6 +68,11 @@ public record Factoring(double rankRatio, double keep, Previous previous) implem
                 });
   }
 
+  @Override
+  public int passes() {
+    return keep == 0 || keep == 1 ? 1 : 2;
+  }
+
   /**
    * The threshold is one for all matrices that are made, so that it takes a pass of its own: to
    * factor everything twice costs time, to keep everything would cost memory without bound.
