@@ -96,8 +96,9 @@ def attach(
     SMELT_TOKEN of the environment. interval: seconds between posts. keep: seconds that sums are kept
     while the agent is away. sample: share of the passes whose expert outputs are measured.
     moments_file: where second moments go, *.moments.safetensors, rewritten once a minute.
-    moments_bytes: most memory for them; models that need more get none, and those of `original` are
-    taken of fewer blocks at a time. original: the folder of the full model, as the agent's
+    moments_bytes: most memory for them; where those of each expert's inputs take more, inputs are
+    added up per layer, where that does too, there are none, and those of `original` are taken of
+    fewer blocks at a time. original: the folder of the full model, as the agent's
     configuration names it; second moments of its experts are posted every moments_interval seconds.
     merged: a folder that `smelt compress` wrote in the compact form from the original; nothing is
     posted then, and every moments_interval seconds what its experts are to be refitted to is added
@@ -148,8 +149,7 @@ class Hook:
         self._interval = interval
         self._keep = keep
         self._sample = sample
-        self._moments_file = moments_file
-        self._moments_bytes = moments_bytes
+        self._moments_file = moments_file if moments_file and _fit(blocks, moments_bytes) else None
         self._moments = moments
         self._pad = pad
         self._handles = []
@@ -268,17 +268,8 @@ class Hook:
                 return
             with self._lock:
                 block.add_norms(expert, gates, output)
-                if self._moments_file and self._moments_fit():
+                if self._moments_file:
                     block.add_moments(expert, gates, args[0])
-
-    def _moments_fit(self):
-        needed = sum(block.moments_bytes() for block in self._blocks)
-        if needed > self._moments_bytes:
-            _LOG.warning(
-                "smelt: second moments take %d MB, more than moments_bytes allows; none are kept",
-                needed >> 20)
-            self._moments_file = None
-        return self._moments_file is not None
 
     def _run(self):
         wait = self._interval
@@ -372,6 +363,7 @@ class _Block:
         self.hidden = {}
         self.order = None  # known once an expert got tokens that tell the two apart
         self.moments = None
+        self.inputs_of_layer = False  # second moments of the inputs for all experts together
 
     def decide(self, inputs, output):
         """Reads a router's output, whichever of the forms of engines it has."""
@@ -472,13 +464,14 @@ class _Block:
         if self.moments is None:
             self.moments = {
                 "tokens": torch.zeros(self.experts, dtype=torch.int64),
-                "inputs": _zeros(self.experts, inputs),
+                "inputs": _zeros(1 if self.inputs_of_layer else self.experts, inputs),
                 "activations": _zeros(self.experts, hidden),
             }
         weight = gates.float().unsqueeze(1)
         for key, values in (("inputs", inputs), ("activations", hidden)):
             weighted = values.float() * weight
-            self.moments[key][expert] += weighted.t() @ weighted
+            of = 0 if key == "inputs" and self.inputs_of_layer else expert
+            self.moments[key][of] += weighted.t() @ weighted
         self.moments["tokens"][expert] += gates.shape[0]
 
     def moments_bytes(self):
@@ -486,7 +479,8 @@ class _Block:
         if down is None:
             return 0
         hidden, width = down.weight.shape
-        return 4 * self.experts * (hidden * hidden + width * width)
+        inputs = 1 if self.inputs_of_layer else self.experts
+        return 4 * (inputs * hidden * hidden + self.experts * width * width)
 
     def moment_tensors(self, lock):
         """Copies, one under the lock at a time, so that a pass never waits for all of them."""
@@ -495,11 +489,12 @@ class _Block:
         with lock:
             tokens = self.moments["tokens"].clone()
         yield self.name + ".moments.tokens", tokens
-        for expert in range(self.experts):
-            for key in ("inputs", "activations"):
+        for key in ("inputs", "activations"):
+            for expert in range(len(self.moments[key])):
                 with lock:
                     copy = self.moments[key][expert].to("cpu", copy=True)
-                yield "%s.moments.%d.%s" % (self.name, expert, key), copy
+                of = "" if key == "inputs" and self.inputs_of_layer else "%d." % expert
+                yield "%s.moments.%s%s" % (self.name, of, key), copy
 
 
 class _Tensors:
@@ -964,6 +959,20 @@ def _expert_modules(module, experts):
 
 def _down(expert):
     return next((getattr(expert, name) for name in _DOWN if hasattr(expert, name)), None)
+
+
+def _fit(blocks, most_bytes):
+    """Keeps the inputs' second moments per layer where those per expert take too much memory; tells
+    whether it is enough for these at least."""
+    for of_layer in (False, True):
+        for block in blocks:
+            block.inputs_of_layer = of_layer
+        needed = sum(block.moments_bytes() for block in blocks)
+        if needed <= most_bytes:
+            return True
+    _LOG.warning(
+        "smelt: second moments take %d MB, more than moments_bytes allows; none are kept", needed >> 20)
+    return False
 
 
 def _embedding(model):

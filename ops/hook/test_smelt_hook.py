@@ -255,6 +255,25 @@ class HookTest(unittest.TestCase):
             torch.testing.assert_close((g * inputs).t() @ (g * inputs), tensors[block + "%d.inputs" % e])
             torch.testing.assert_close((g * hidden).t() @ (g * hidden), tensors[block + "%d.activations" % e])
 
+    def test_should_keep_inputs_of_the_layer_where_those_of_each_expert_take_too_much_memory(self):
+        model = Model("mixtral", "block_sparse_moe", SparseBlock, layers=1)
+        seen = []
+        model.layers[0].block_sparse_moe.gate.register_forward_hook(lambda m, a, o: seen.append((a[0], o)))
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "live.moments.safetensors")
+            with self.attach(model, sample=1.0, moments_file=file, moments_bytes=4 * (D * D + E * F * F)):
+                model(self.ids)
+            with open(file, "rb") as written:
+                _, tensors = parse(written.read())
+        inputs, logits = seen[0]
+        weights, _ = torch.topk(torch.softmax(logits, -1), K)
+        squares = (weights / weights.sum(-1, keepdim=True)).square().sum(-1, keepdim=True)
+        block = "layers.0.block_sparse_moe.moments."
+        torch.testing.assert_close(inputs.t() @ (squares * inputs), tensors[block + "inputs"])
+        self.assertEqual(
+            {block + "tokens", block + "inputs"} | {block + "%d.activations" % e for e in range(E)},
+            set(tensors))
+
     def original(self, model, folder):
         """A folder with the experts of a model as a checkpoint has them, in two shards."""
         experts = {

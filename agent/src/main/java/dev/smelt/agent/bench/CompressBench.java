@@ -27,6 +27,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.Random;
+import java.util.function.IntFunction;
 
 /**
  * The compression of a checkpoint of any size, from mapped shards to a folder in the compact form,
@@ -48,8 +49,10 @@ public final class CompressBench {
    *
    * @param gigabytes of the checkpoint, at least
    * @param folder where there is room for two and a half of it
+   * @param progress for a number of layers, asked for when the compression begins
    */
-  public static List<Figure> run(int gigabytes, Alignment alignment, Path folder, Progress progress)
+  public static List<Figure> run(
+      int gigabytes, Alignment alignment, Path folder, IntFunction<Progress> progress)
       throws IOException, InterruptedException {
     Path work = Files.createTempDirectory(folder, "smelt-bench");
     try {
@@ -61,7 +64,7 @@ public final class CompressBench {
       long began = System.nanoTime();
       MemoryWatch.Peaks peaks;
       try (MemoryWatch watch = MemoryWatch.start()) {
-        compress(source, alignment, whole, progress);
+        compress(source, alignment, whole, progress.apply(layers));
         peaks = watch.peaks();
       }
       double seconds = (System.nanoTime() - began) / 1e9;

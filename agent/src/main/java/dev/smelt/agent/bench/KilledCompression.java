@@ -39,25 +39,31 @@ final class KilledCompression {
   }
 
   /**
-   * Kills the process once it has finished some layers, and lets another go on.
+   * Kills the process once it has finished some layers, and lets another go on. Neither runs on
+   * when this returns or throws.
    *
    * @throws IOException if a process fails
    */
   static Resumed run(Path source, Alignment alignment, int layers, Path work)
       throws IOException, InterruptedException {
-    Path folder = Files.createDirectories(CompressBench.layers(work));
+    Path folder = CompressBench.layers(work);
     Process first = start(source, alignment, work);
-    while (first.isAlive() && finished(folder).size() < layers) {
-      Thread.sleep(MILLIS);
+    try {
+      while (first.isAlive() && finished(folder).size() < layers) {
+        Thread.sleep(MILLIS);
+      }
+    } finally {
+      first.destroyForcibly().waitFor();
     }
-    first.destroyForcibly().waitFor();
     Map<Path, FileTime> before = finished(folder);
     long began = System.nanoTime();
     Process second = start(source, alignment, work);
-    boolean ended = second.waitFor(LIMIT_MINUTES, TimeUnit.MINUTES);
-    second.destroyForcibly();
-    if (!ended || second.exitValue() != 0) {
-      throw new IOException(work + ": the compression that was begun again did not end well");
+    try {
+      if (!second.waitFor(LIMIT_MINUTES, TimeUnit.MINUTES) || second.exitValue() != 0) {
+        throw new IOException(work + ": the compression that was begun again did not end well");
+      }
+    } finally {
+      second.destroyForcibly().waitFor();
     }
     double seconds = (System.nanoTime() - began) / 1e9;
     Map<Path, FileTime> after = finished(folder);
@@ -83,6 +89,9 @@ final class KilledCompression {
 
   private static Map<Path, FileTime> finished(Path folder) throws IOException {
     Map<Path, FileTime> times = new HashMap<>();
+    if (!Files.exists(folder)) {
+      return times;
+    }
     try (Stream<Path> files = Files.list(folder)) {
       for (Path file : files.filter(name -> name.toString().endsWith(".safetensors")).toList()) {
         times.put(file, Files.getLastModifiedTime(file));

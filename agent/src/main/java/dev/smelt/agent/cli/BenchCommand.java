@@ -11,6 +11,7 @@ import dev.smelt.agent.bench.Figure;
 import dev.smelt.agent.bench.MergeBench;
 import dev.smelt.agent.bench.RemergeBench;
 import dev.smelt.agent.bench.StoreBench;
+import dev.smelt.agent.compress.Whole;
 import dev.smelt.agent.merge.Alignment;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.files.Folders;
@@ -92,13 +93,16 @@ final class BenchCommand implements Runnable {
           Path folder,
       @Mixin ResultOutput result)
       throws IOException, InterruptedException {
-    ProgressLine progress = new ProgressLine(spec.commandLine().getErr(), "merging");
     return print(
         CompressBench.run(
             gigabytes,
             Alignment.named(align),
             folder,
-            (block, done, all) -> progress.show(done, all)),
+            layers ->
+                new CompressionProgress(
+                    new ProgressLine(spec.commandLine().getErr(), "merging"),
+                    layers,
+                    new Whole().passes())),
         result);
   }
 

@@ -28,6 +28,7 @@ import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.export.Exporter;
 import dev.smelt.store.safetensors.TensorInfo;
 import java.io.IOException;
+import java.math.BigDecimal;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -177,7 +178,8 @@ final class CompressCommand implements Callable<Integer> {
                 recipe.plan(),
                 recipe.options(),
                 layers,
-                new CompressionProgress(progress, opened.blocks().size()));
+                new CompressionProgress(
+                    progress, opened.blocks().size(), recipe.options().reduction().passes()));
         export(layers, recipe, opened);
         print(opened, recipe.plan(), layers);
         layers.remove();
@@ -253,8 +255,8 @@ final class CompressCommand implements Callable<Integer> {
   private long bytes(String budget, long all) {
     try {
       if (budget.endsWith("%")) {
-        double percent = Double.parseDouble(budget.substring(0, budget.length() - 1));
-        return (long) (all * percent / 100);
+        BigDecimal percent = new BigDecimal(budget.substring(0, budget.length() - 1));
+        return percent.multiply(BigDecimal.valueOf(all)).movePointLeft(2).longValue();
       }
       return Long.parseLong(budget);
     } catch (NumberFormatException malformed) {
@@ -262,7 +264,7 @@ final class CompressCommand implements Callable<Integer> {
     }
   }
 
-  private String key(Checkpoint opened, Recipe recipe) {
+  private String key(Checkpoint opened, Recipe recipe) throws IOException {
     return String.join(
         "\n",
         opened.digest(),
@@ -272,8 +274,23 @@ final class CompressCommand implements Callable<Integer> {
         String.valueOf(keep),
         String.valueOf(budgetBytes),
         String.valueOf(recoveries.whiten()),
-        recoveries.refit() ? refitMoments.toString() : "",
-        moments.toString());
+        recoveries.refit() ? contents(refitMoments) : "",
+        contents(moments));
+  }
+
+  /** Which files, and as of when: one that was recorded anew makes other experts. */
+  private static String contents(List<Path> files) throws IOException {
+    StringBuilder contents = new StringBuilder();
+    for (Path file : files) {
+      contents
+          .append(file)
+          .append(' ')
+          .append(Files.size(file))
+          .append(' ')
+          .append(Files.getLastModifiedTime(file))
+          .append(' ');
+    }
+    return contents.toString();
   }
 
   private void export(LayerFiles layers, Recipe recipe, Checkpoint opened) {

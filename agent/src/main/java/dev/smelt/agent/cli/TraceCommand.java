@@ -49,6 +49,9 @@ final class TraceCommand implements Callable<Integer> {
   private static final String MOMENTS = ".moments.safetensors";
   private static final String REFIT = ".refit.safetensors";
 
+  /** A quarter of the heap for moments; most of the rest is for the model. */
+  private static final int HEAP_PER_MOMENTS = 4;
+
   @Spec private CommandSpec spec;
 
   @Mixin private ModelChoice choice = new ModelChoice();
@@ -65,7 +68,8 @@ final class TraceCommand implements Callable<Integer> {
       names = "--moments",
       description =
           "Also write second moments of the experts' inputs and activations, to a file of the same"
-              + " name that ends in .moments.safetensors.")
+              + " name that ends in .moments.safetensors. If those of each expert's inputs took"
+              + " more than a quarter of the heap, they are added up per layer.")
   private boolean moments;
 
   @Option(
@@ -119,7 +123,11 @@ final class TraceCommand implements Callable<Integer> {
     written.put("tokens", bytes);
     written.put("routing", output.toString());
     if (moments) {
-      MomentsRecording recording = new MomentsRecording(Compute.cpu(), chosen.model().blocks());
+      MomentsRecording recording =
+          new MomentsRecording(
+              Compute.cpu(),
+              chosen.model().blocks(),
+              Runtime.getRuntime().maxMemory() / HEAP_PER_MOMENTS);
       run(chosen.model(), contents, recording, "adding up moments");
       Path file = beside(MOMENTS);
       MomentsFile.write(file, chosen.name(), recording.moments());

@@ -42,7 +42,7 @@ public final class Compressor {
     MergedGroups groups =
         new MergedGroups(
             checkpoint, plan, aligner, compute, (block, group) -> !sink.holds(block, group));
-    Reduction.Writer writer = options.reduction().prepare(groups);
+    Reduction.Writer writer = options.reduction().prepare(groups.measuredFor(progress));
     List<MoeBlock> blocks = groups.blocks();
     for (int layer = 0; layer < blocks.size(); layer++) {
       MoeBlock block = blocks.get(layer);

@@ -11,6 +11,7 @@ import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.function.Consumer;
 
 /** The groups of a plan, aligned together and merged one by one whenever they are asked for. */
 final class MergedGroups {
@@ -21,6 +22,7 @@ final class MergedGroups {
   private final GroupMerger merger;
   private final Compute compute;
   private final Wanted wanted;
+  private final Consumer<MoeBlock> visited;
 
   /** Which groups are to be made. */
   interface Wanted {
@@ -34,13 +36,36 @@ final class MergedGroups {
 
   MergedGroups(
       Checkpoint checkpoint, Plan plan, BlockAligner aligner, Compute compute, Wanted wanted) {
+    this(checkpoint, plan, aligner, compute, wanted, block -> {});
+    blocks().forEach(this::plan);
+  }
+
+  private MergedGroups(
+      Checkpoint checkpoint,
+      Plan plan,
+      BlockAligner aligner,
+      Compute compute,
+      Wanted wanted,
+      Consumer<MoeBlock> visited) {
     this.checkpoint = checkpoint;
     this.plan = plan;
     this.aligner = aligner;
     this.merger = new GroupMerger(checkpoint);
     this.compute = compute;
     this.wanted = wanted;
-    blocks().forEach(this::plan);
+    this.visited = visited;
+  }
+
+  /** The same groups; each block that has been visited counts as measured. */
+  MergedGroups measuredFor(Progress progress) {
+    List<MoeBlock> blocks = blocks();
+    return new MergedGroups(
+        checkpoint,
+        plan,
+        aligner,
+        compute,
+        wanted,
+        block -> progress.measured(block.name(), blocks.indexOf(block) + 1, blocks.size()));
   }
 
   Checkpoint checkpoint() {
@@ -87,5 +112,6 @@ final class MergedGroups {
       }
       visitor.visit(group, merger.merge(block, ofBlock, group, orders));
     }
+    visited.accept(block);
   }
 }

@@ -14,6 +14,16 @@ public interface Progress {
   void finished(String block, int done, int all);
 
   /**
+   * Called from the thread that compresses, before any block is finished, where all are looked at
+   * first.
+   *
+   * @param block the block that has just been looked at
+   * @param done blocks looked at
+   * @param all blocks altogether
+   */
+  default void measured(String block, int done, int all) {}
+
+  /**
    * Called from several threads at once.
    *
    * @param block the block whose experts are aligned

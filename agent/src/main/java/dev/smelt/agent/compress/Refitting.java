@@ -67,4 +67,9 @@ public record Refitting(Function<MoeBlock, BlockRefit> moments) implements Reduc
       tensors.whole(group, fit.narrowed(groups.compute(), weights, all));
     };
   }
+
+  @Override
+  public int passes() {
+    return 1;
+  }
 }

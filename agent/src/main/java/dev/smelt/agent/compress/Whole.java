@@ -7,4 +7,9 @@ public record Whole() implements Reduction {
   public Writer prepare(MergedGroups groups) {
     return (tensors, group, merged) -> tensors.whole(group, merged);
   }
+
+  @Override
+  public int passes() {
+    return 1;
+  }
 }

@@ -23,12 +23,28 @@ public record ExpertMoments(double tokens, Optional<Matrix> inputs, Matrix activ
     return new ExpertMoments(0, Optional.empty(), Matrix.zeros(width, width));
   }
 
-  /** The moments of both parts together, those of the inputs if both have them. */
+  /**
+   * The moments of both parts together; those of the inputs if both have them, or the one that has
+   * not has seen no token.
+   */
   public ExpertMoments plus(ExpertMoments other) {
     return new ExpertMoments(
-        tokens + other.tokens,
-        inputs.flatMap(own -> other.inputs.map(more -> Sums.of(own, more))),
-        Sums.of(activations, other.activations));
+        tokens + other.tokens, inputsWith(other), Sums.of(activations, other.activations));
+  }
+
+  private Optional<Matrix> inputsWith(ExpertMoments other) {
+    if (inputs.isEmpty() && tokens == 0) {
+      return other.inputs;
+    }
+    if (other.inputs.isEmpty() && other.tokens == 0) {
+      return inputs;
+    }
+    return inputs.flatMap(own -> other.inputs.map(more -> Sums.of(own, more)));
+  }
+
+  /** The same with other moments of the inputs. */
+  ExpertMoments with(Optional<Matrix> others) {
+    return new ExpertMoments(tokens, others, activations);
   }
 
   /** The same traffic counted less: all sums times a factor. */

@@ -20,7 +20,8 @@ import java.util.Optional;
  * <p>Per MoE block {@code <block>.moments.tokens} [experts], F64 or I64, and per expert e {@code
  * <block>.moments.<e>.activations} F32 [F, F] and, where it is recorded, {@code
  * <block>.moments.<e>.inputs} F32 [d, d]: the sums of {@link ExpertMoments}. An expert with no
- * tokens may be left out. Metadata: {@code model}.
+ * tokens may be left out. {@code <block>.moments.inputs} F32 [d, d] is there in place of the
+ * experts' inputs where they are recorded for the whole layer. Metadata: {@code model}.
  *
  * <p>Of a refit, {@code *.refit.safetensors}, per group g {@code <block>.refit.tokens} I64
  * [groups], {@code <block>.refit.<g>.activations} F32 [F, F] and {@code <block>.refit.<g>.outputs}
@@ -31,6 +32,7 @@ public final class MomentsFile {
 
   private static final String MODEL = "model";
   private static final String TOKENS = ".moments.tokens";
+  private static final String MOMENTS = ".moments";
   private static final String INPUTS = ".inputs";
   private static final String ACTIVATIONS = ".activations";
   private static final String REFIT_TOKENS = ".refit.tokens";
@@ -48,11 +50,16 @@ public final class MomentsFile {
     for (BlockMoments block : moments) {
       double[] tokens = block.experts().stream().mapToDouble(ExpertMoments::tokens).toArray();
       tensors.add(Tensor.doubles(block.block() + TOKENS, List.of((long) tokens.length), tokens));
+      block
+          .inputs()
+          .ifPresent(inputs -> tensors.add(tensor(block.block() + MOMENTS + INPUTS, inputs)));
       for (int expert = 0; expert < tokens.length; expert++) {
         if (tokens[expert] > 0) {
           String name = block.block() + ".moments." + expert;
           ExpertMoments of = block.experts().get(expert);
-          of.inputs().ifPresent(inputs -> tensors.add(tensor(name + INPUTS, inputs)));
+          if (block.inputs().isEmpty()) {
+            of.inputs().ifPresent(inputs -> tensors.add(tensor(name + INPUTS, inputs)));
+          }
           tensors.add(tensor(name + ACTIVATIONS, of.activations()));
         }
       }
@@ -113,7 +120,13 @@ public final class MomentsFile {
     for (int expert = 0; expert < tokens.length; expert++) {
       experts.add(expert(block, file, expert, tokens[expert]));
     }
-    return new BlockMoments(block.name(), experts);
+    if (experts.stream().anyMatch(expert -> expert.inputs().isPresent())) {
+      experts.replaceAll(
+          expert ->
+              expert.tokens() > 0 ? expert : ExpertMoments.zero(block.hidden(), block.width()));
+    }
+    return new BlockMoments(
+        block.name(), experts, inputs(block, file, block.name() + MOMENTS + INPUTS));
   }
 
   private static ExpertMoments expert(
@@ -135,11 +148,13 @@ public final class MomentsFile {
                 .formatted(file.path(), name, ACTIVATIONS, activations.at(neuron, neuron)));
       }
     }
-    Optional<Matrix> inputs =
-        file.tensors().containsKey(name + INPUTS)
-            ? Optional.of(matrix(file, name + INPUTS, block.hidden(), block.hidden()))
-            : Optional.empty();
-    return new ExpertMoments(tokens, inputs, activations);
+    return new ExpertMoments(tokens, inputs(block, file, name + INPUTS), activations);
+  }
+
+  private static Optional<Matrix> inputs(MoeBlock block, SafetensorsFile file, String name) {
+    return file.tensors().containsKey(name)
+        ? Optional.of(matrix(file, name, block.hidden(), block.hidden()))
+        : Optional.empty();
   }
 
   /**

@@ -154,6 +154,66 @@ class RecoveryTest {
   }
 
   @Test
+  void shouldLoseLessThanByPlainFactorsWhereInputsAreKnownOfTheWholeLayerOnly() throws IOException {
+    // Given
+    long tooFewBytes = 4L * 4 * 8 * checkpoint.blocks().get(0).hidden();
+    MomentsRecording recording = new MomentsRecording(COMPUTE, checkpoint.blocks(), tooFewBytes);
+    model.logits(observed, recording);
+    Map<String, BlockMoments> ofLayers =
+        recording.moments().stream()
+            .collect(Collectors.toMap(BlockMoments::block, Function.identity()));
+    assertThat(ofLayers.values()).allSatisfy(block -> assertThat(block.inputs()).isPresent());
+
+    // When
+    MemoryTensors whitened =
+        compress(
+            recipe(
+                Strategy.MC_SMOE,
+                8,
+                new WhitenedFactoring(block -> ofLayers.get(block.name()), bytes(0.5))));
+
+    // Then
+    MemoryTensors plain = compress(recipe(Strategy.MC_SMOE, 8, new Factoring(0.375, 0.125)));
+    assertThat(loss(whitened)).isLessThan(loss(plain));
+  }
+
+  @Test
+  void shouldTellHowFarItIsInEveryPass() throws IOException {
+    Recipe recipe = smelt(0.5);
+    List<String> heard = new ArrayList<>();
+
+    new Compressor(COMPUTE)
+        .compress(
+            checkpoint,
+            recipe.plan(),
+            recipe.options(),
+            new MemoryTensors(),
+            new Progress() {
+              @Override
+              public void measured(String block, int done, int all) {
+                heard.add("measured " + done + "/" + all);
+              }
+
+              @Override
+              public void finished(String block, int done, int all) {
+                heard.add("finished " + done + "/" + all);
+              }
+            });
+
+    assertThat(recipe.options().reduction().passes()).isEqualTo(2);
+    assertThat(heard)
+        .containsExactly(
+            "measured 1/4",
+            "measured 2/4",
+            "measured 3/4",
+            "measured 4/4",
+            "finished 1/4",
+            "finished 2/4",
+            "finished 3/4",
+            "finished 4/4");
+  }
+
+  @Test
   void shouldRefuseABudgetBelowOneNeuronOfEachExpert() {
     assertThatThrownBy(
             () -> compress(recipe(Strategy.SMELT, 8, new Narrowing(RecoveryTest::momentsOf, 9))))

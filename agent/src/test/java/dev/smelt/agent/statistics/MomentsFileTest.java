@@ -8,11 +8,14 @@ import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.compute.Matrix;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.safetensors.SafetensorsFile;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.stream.IntStream;
+import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -52,6 +55,66 @@ class MomentsFileTest {
           .isEqualTo(
               first.experts().get(expert).activations().at(4, 1)
                   + second.experts().get(expert).activations().at(4, 1));
+    }
+  }
+
+  @Test
+  void shouldReadBackInputsOfTheWholeLayer() {
+    Matrix inputs = matrix(block.hidden(), block.hidden());
+    BlockMoments ofLayer =
+        new BlockMoments(block.name(), moments(8, block.width()).experts(), Optional.of(inputs));
+    BlockMoments ofExperts = moments(8, block.width());
+    Path one = folder.resolve("1.moments.safetensors");
+    Path two = folder.resolve("2.moments.safetensors");
+    MomentsFile.write(one, "m", List.of(ofLayer));
+    MomentsFile.write(two, "m", List.of(ofExperts));
+
+    assertThat(MomentsFile.read(block, List.of(one)).experts())
+        .allSatisfy(
+            of -> assertThat(of.inputs().orElseThrow().at(2, 3)).isEqualTo(inputs.at(2, 3)));
+    float sum = inputs.at(2, 3);
+    for (ExpertMoments expert : ofExperts.experts()) {
+      sum += expert.inputs().orElseThrow().at(2, 3);
+    }
+    assertThat(MomentsFile.read(block, List.of(one, two)).inputs().orElseThrow().at(2, 3))
+        .isCloseTo(sum, Offset.offset(1e-4f));
+    try (SafetensorsFile file = SafetensorsFile.open(one)) {
+      assertThat(file.tensors().keySet())
+          .filteredOn(name -> name.endsWith(".inputs"))
+          .containsExactly(block.name() + ".moments.inputs");
+    }
+  }
+
+  @Test
+  void shouldKnowInputsThatOnlyOneOfTwoFilesHasSeen() {
+    BlockMoments all = moments(8, block.width());
+    List<ExpertMoments> without = new ArrayList<>(all.experts());
+    without.set(2, ExpertMoments.zero(block.hidden(), block.width()));
+    Path one = folder.resolve("1.moments.safetensors");
+    Path two = folder.resolve("2.moments.safetensors");
+    MomentsFile.write(one, "m", List.of(all));
+    MomentsFile.write(two, "m", List.of(new BlockMoments(block.name(), without)));
+
+    for (List<Path> files : List.of(List.of(one, two), List.of(two, one))) {
+      assertThat(MomentsFile.read(block, files).experts().get(2).inputs().orElseThrow().at(2, 3))
+          .isEqualTo(all.experts().get(2).inputs().orElseThrow().at(2, 3));
+    }
+    assertThat(
+            MomentsFile.read(block, List.of(two)).experts().get(2).inputs().orElseThrow().values())
+        .containsOnly(0f);
+  }
+
+  @Test
+  void shouldKnowInputsOfAnExpertWhoseBlockAnotherFileHasNoTokensOf() {
+    BlockMoments all = moments(8, block.width());
+    Path one = folder.resolve("1.moments.safetensors");
+    Path two = folder.resolve("2.moments.safetensors");
+    MomentsFile.write(one, "m", List.of(all));
+    MomentsFile.write(two, "m", List.of(BlockMoments.zero(block)));
+
+    for (List<Path> files : List.of(List.of(one, two), List.of(two, one))) {
+      assertThat(MomentsFile.read(block, files).experts())
+          .allSatisfy(expert -> assertThat(expert.inputs()).isPresent());
     }
   }
 
@@ -140,6 +203,23 @@ class MomentsFileTest {
     assertThatThrownBy(() -> MomentsFile.read(block, List.of(file)))
         .isInstanceOf(StatisticsException.class)
         .hasMessageContaining(".moments.3.activations holds NaN");
+  }
+
+  @Test
+  void shouldRefuseMomentsOfFewTokens() {
+    Path file = folder.resolve("x.moments.safetensors");
+    MomentsFile.write(file, "m", List.of(moments(8, block.width())));
+    List<Path> routing = List.of(Goldens.path("mixtral-grouping/routing.safetensors"));
+
+    var once = TrafficStatistics.read(checkpoint.blocks(), routing, List.of(file));
+    var twice = TrafficStatistics.read(checkpoint.blocks(), routing, List.of(file, file));
+
+    assertThatThrownBy(() -> once.moments().orElseThrow().apply(block))
+        .isInstanceOf(StatisticsException.class)
+        .hasMessage(
+            "%s: moments of %s are of 18 tokens, at least 32 are needed; record more traffic",
+            file, block.name());
+    assertThat(twice.moments().orElseThrow().apply(block).picks()).isEqualTo(72);
   }
 
   @Test
