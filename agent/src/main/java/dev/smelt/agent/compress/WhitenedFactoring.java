@@ -72,11 +72,8 @@ public record WhitenedFactoring(Function<MoeBlock, BlockMoments> moments, long b
             role ->
                 eigen.put(
                     role,
-                    groups
-                        .compute()
-                        .symmetricEigen(
-                            LowRank.outputMoment(
-                                groups.compute(), merged.matrix(role), input(role, sum)))));
+                    LowRank.outputEigen(
+                        groups.compute(), merged.matrix(role), input(role, sum))));
     double outputEnergy = energy(eigen.get(Role.DOWN).values());
     Map<Role, FactorSizes> sizes = new EnumMap<>(Role.class);
     eigen.forEach(
