@@ -5,6 +5,6 @@ public record Whole() implements Reduction {
 
   @Override
   public Writer prepare(MergedGroups groups) {
-    return (tensors, group, merged) -> tensors.whole(group, merged);
+    return block -> CompactTensors::whole;
   }
 }
