@@ -3,20 +3,28 @@ package dev.smelt.agent.bench;
 import dev.smelt.agent.compress.FactoringProbe;
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.compute.Matrix;
+import dev.smelt.agent.compute.SideBySide;
 import dev.smelt.agent.compute.Transpose;
 import dev.smelt.agent.compute.WhiteningProbe;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.Random;
+import java.util.stream.IntStream;
 
 /**
  * Whitened low rank beside the same by LAPACK's full singular value decomposition, both from
  * weights and second moment to both factors, in time and in the energy that the outputs lose; on
  * weights and inputs without any structure, which is the hardest case, and on such as trained
  * layers have, where few directions dominate.
+ *
+ * <p>One matrix alone, where the peer's LAPACK has one processor or all; and several of them side
+ * by side with one processor each, which is faster for both.
  */
 public final class FactorizeBench {
+
+  /** How many matrices of one shape are factored side by side. */
+  private static final int LAYER = 8;
 
   private FactorizeBench() {}
 
@@ -68,36 +76,79 @@ public final class FactorizeBench {
   private static void add(
       String kind, int rows, int cols, int rank, double decay, List<Figure> figures) {
     Compute compute = Compute.cpu();
-    Random random = new Random(1);
-    Matrix weight = falling(random(rows, cols, random), decay);
-    Matrix inputs = falling(random(2 * cols, cols, random), decay);
-    Matrix moment = compute.multiply(Transpose.YES, inputs, Transpose.NO, inputs);
-    GesddFactoring peer = new GesddFactoring(compute, rank);
-    Matrix whitened = compute.multiply(weight, WhiteningProbe.root(moment));
-    String what = "whitened low rank, %s, %d x %d to %d".formatted(kind, rows, cols, rank);
-    double ours = Timing.fastest(() -> FactoringProbe.whitened(compute, weight, moment, rank));
-    double decomposition = Timing.fastest(() -> compute.svd(whitened));
-    double whole = Timing.fastest(() -> peer.factors(weight, moment));
-    figures.add(new Figure(what, ours, "s", "the same by LAPACK gesdd", OptionalDouble.of(whole)));
-    figures.add(
-        new Figure("  times faster", whole / ours, "times", "target", OptionalDouble.of(5)));
-    figures.add(
-        new Figure(
-            "  without whitening the peer's input and its factors back",
-            ours,
-            "s",
-            "LAPACK gesdd alone",
-            OptionalDouble.of(decomposition)));
-    Matrix factored = FactoringProbe.whitened(compute, weight, moment, rank).product(compute);
-    Matrix decomposed = peer.factors(weight, moment).product(compute);
-    double most = FactoringProbe.loss(compute, weight, Matrix.zeros(rows, cols), moment);
+    List<Problem> layer =
+        IntStream.range(0, LAYER).mapToObj(seed -> Problem.of(rows, cols, decay, seed)).toList();
+    Problem one = layer.get(0);
+    Factorisation ours =
+        problem -> FactoringProbe.whitened(compute, problem.weight(), problem.moment(), rank);
+    GesddFactoring gesdd = new GesddFactoring(compute, rank);
+    Factorisation peer = problem -> gesdd.factors(problem.weight(), problem.moment());
+    Matrix whitened = compute.multiply(one.weight(), WhiteningProbe.root(one.moment()));
+
+    double byOurs = Timing.fastest(() -> ours.of(one));
+    addRatio(
+        "whitened low rank, %s, %d x %d to %d".formatted(kind, rows, cols, rank),
+        byOurs,
+        "the same by LAPACK gesdd on one processor",
+        Timing.fastest(() -> peer.of(one)),
+        figures);
+    WhiteningProbe.withAllProcessors(
+        () -> {
+          addRatio(
+              "  the same matrix",
+              byOurs,
+              "LAPACK gesdd on all processors",
+              Timing.fastest(() -> peer.of(one)),
+              figures);
+          figures.add(
+              new Figure(
+                  "  without whitening the peer's input and its factors back",
+                  byOurs,
+                  "s",
+                  "LAPACK gesdd on all processors",
+                  OptionalDouble.of(Timing.fastest(() -> compute.svd(whitened)))));
+        });
+    addRatio(
+        "  %d matrices side by side, each".formatted(LAYER),
+        Timing.fastest(() -> SideBySide.map(LAYER, layer, ours::of)) / LAYER,
+        "by LAPACK gesdd side by side",
+        Timing.fastest(() -> SideBySide.map(LAYER, layer, peer::of)) / LAYER,
+        figures);
+    double most = one.loss(Matrix.zeros(rows, cols));
     figures.add(
         new Figure(
             "  its loss",
-            FactoringProbe.loss(compute, weight, factored, moment) / most,
+            one.loss(ours.of(one).product(compute)) / most,
             "of all energy",
             "LAPACK gesdd",
-            OptionalDouble.of(FactoringProbe.loss(compute, weight, decomposed, moment) / most)));
+            OptionalDouble.of(one.loss(peer.of(one).product(compute)) / most)));
+  }
+
+  private static void addRatio(
+      String what, double ours, String peer, double peers, List<Figure> figures) {
+    figures.add(new Figure(what, ours, "s", peer, OptionalDouble.of(peers)));
+    figures.add(
+        new Figure("  times faster", peers / ours, "times", "target", OptionalDouble.of(5)));
+  }
+
+  private interface Factorisation {
+    FactoringProbe of(Problem problem);
+  }
+
+  /** A weight and the second moment of its inputs. */
+  private record Problem(Matrix weight, Matrix moment) {
+
+    static Problem of(int rows, int cols, double decay, int seed) {
+      Random random = new Random(seed);
+      Matrix weight = falling(random(rows, cols, random), decay);
+      Matrix inputs = falling(random(2 * cols, cols, random), decay);
+      return new Problem(
+          weight, Compute.cpu().multiply(Transpose.YES, inputs, Transpose.NO, inputs));
+    }
+
+    double loss(Matrix instead) {
+      return FactoringProbe.loss(Compute.cpu(), weight, instead, moment);
+    }
   }
 
   /** Scales column j by (j + 1)^-decay. */

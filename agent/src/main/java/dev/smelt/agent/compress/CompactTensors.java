@@ -16,26 +16,32 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Collects the tensors of one block in the compact form, each in its weight's own type. */
+/** Collects the tensors of one group in the compact form, each in its weight's own type. */
 final class CompactTensors {
 
   private final Checkpoint checkpoint;
   private final MoeBlock block;
+  private final int group;
   private final List<Tensor> tensors = new ArrayList<>();
 
-  CompactTensors(Checkpoint checkpoint, MoeBlock block, LayerPlan plan) {
+  CompactTensors(Checkpoint checkpoint, MoeBlock block, int group) {
     this.checkpoint = checkpoint;
     this.block = block;
-    int[] labels = plan.labels().stream().mapToInt(Integer::intValue).toArray();
-    tensors.add(Tensor.ints(CompactNames.map(block.name()), List.of((long) labels.length), labels));
+    this.group = group;
   }
 
-  void whole(int group, ExpertWeights expert) {
-    expert.matrices().forEach((role, matrix) -> whole(group, role, matrix));
+  /** Which group stands for each expert of a block. */
+  static Tensor map(MoeBlock block, LayerPlan plan) {
+    int[] labels = plan.labels().stream().mapToInt(Integer::intValue).toArray();
+    return Tensor.ints(CompactNames.map(block.name()), List.of((long) labels.length), labels);
+  }
+
+  void whole(ExpertWeights expert) {
+    expert.matrices().forEach(this::whole);
   }
 
   /** A merged expert weight by weight, none of them widened for longer than a tile. */
-  void whole(int group, MergedExpert expert) {
+  void whole(MergedExpert expert) {
     for (Role role : block.roles()) {
       tensors.add(
           Tensor.raw(
@@ -46,7 +52,7 @@ final class CompactTensors {
     }
   }
 
-  void whole(int group, Role role, Matrix matrix) {
+  void whole(Role role, Matrix matrix) {
     String name = CompactNames.weight(block.name(), group, role);
     if (role.bias()) {
       add(name, role, List.of((long) matrix.cols()), matrix.values());
@@ -55,7 +61,7 @@ final class CompactTensors {
     }
   }
 
-  void factored(int group, Role role, LowRank lowRank, RowSparse rows) {
+  void factored(Role role, LowRank lowRank, RowSparse rows) {
     add(CompactNames.left(block.name(), group, role), role, lowRank.left());
     add(CompactNames.right(block.name(), group, role), role, lowRank.right());
     tensors.add(
@@ -83,8 +89,8 @@ final class CompactTensors {
     return checkpoint.expertDType(block, role);
   }
 
-  MoeBlock block() {
-    return block;
+  int group() {
+    return group;
   }
 
   List<Tensor> all() {

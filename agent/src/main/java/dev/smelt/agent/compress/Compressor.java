@@ -5,7 +5,9 @@ import dev.smelt.agent.merge.BlockAligner;
 import dev.smelt.agent.plan.Plan;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.safetensors.Tensor;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 
 /** Turns a checkpoint's experts into those of a plan, one block at a time. */
@@ -47,11 +49,25 @@ public final class Compressor {
     for (int layer = 0; layer < blocks.size(); layer++) {
       MoeBlock block = blocks.get(layer);
       if (!sink.holds(block)) {
-        CompactTensors tensors = new CompactTensors(checkpoint, block, groups.plan(block));
-        groups.each(block, (group, merged) -> writer.write(tensors, group, merged));
-        sink.accept(block, tensors.all());
+        sink.accept(block, tensors(groups, block, writer.of(block)));
       }
       progress.finished(block.name(), layer + 1, blocks.size());
     }
+  }
+
+  private static List<Tensor> tensors(
+      MergedGroups groups, MoeBlock block, Reduction.GroupWriter writer) {
+    List<Tensor> tensors = new ArrayList<>();
+    tensors.add(CompactTensors.map(block, groups.plan(block)));
+    groups
+        .each(
+            block,
+            (group, merged) -> {
+              CompactTensors ofGroup = new CompactTensors(groups.checkpoint(), block, group);
+              writer.write(ofGroup, merged);
+              return ofGroup.all();
+            })
+        .forEach(tensors::addAll);
+    return tensors;
   }
 }

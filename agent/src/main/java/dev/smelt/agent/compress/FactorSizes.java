@@ -37,18 +37,18 @@ record FactorSizes(List<Choice> choices) {
   }
 
   /**
-   * @param eigen of the outputs' second moment, h x h
+   * @param eigen of the outputs' second moment, h x h; what it leaves out is zero
    * @param cols of the matrix, w
    * @param elementBytes bytes of each weight
    * @param scale what a unit of energy counts
    */
   static FactorSizes of(SymmetricEigen eigen, int cols, int elementBytes, double scale) {
-    int rows = eigen.values().length;
+    int rows = eigen.vectors().cols();
     long whole = (long) rows * cols * elementBytes;
     double[] lost = new double[rows];
     Choice[] least = new Choice[STEPS];
     Choice smallest = null;
-    for (int rank = rows - 1; rank >= 1; rank--) {
+    for (int rank = eigen.values().length - 1; rank >= 1; rank--) {
       addDirection(eigen, rank, lost);
       long factors = (long) rank * (rows + cols) * elementBytes;
       if (factors < whole) {

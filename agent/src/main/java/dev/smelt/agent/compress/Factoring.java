@@ -30,7 +30,10 @@ public record Factoring(double rankRatio, double keep, Previous previous) implem
     /** Nothing. */
     Previous NONE = (block, group, role) -> Optional.empty();
 
-    /** The right factor [rank, columns] of the matrix that was most like this one. */
+    /**
+     * The right factor [rank, columns] of the matrix that was most like this one; asked for by
+     * several threads at once.
+     */
     Optional<Matrix> right(MoeBlock block, int group, Role role);
   }
 
@@ -121,25 +124,25 @@ public record Factoring(double rankRatio, double keep, Previous previous) implem
   @Override
   public Writer prepare(MergedGroups groups) {
     double threshold = threshold(groups);
-    return (tensors, group, merged) ->
-        merged
-            .weights()
-            .matrices()
-            .forEach(
-                (role, matrix) -> {
-                  if (role.bias()) {
-                    tensors.whole(group, role, matrix);
-                  } else {
-                    LowRank lowRank =
-                        lowRank(groups.compute(), tensors.block(), group, role, matrix);
-                    Matrix residual = lowRank.residual(groups.compute(), matrix);
-                    tensors.factored(
-                        group,
-                        role,
-                        lowRank,
-                        RowSparse.atLeast(threshold, RowSparse.magnitude(residual), residual));
-                  }
-                });
+    return block ->
+        (tensors, merged) ->
+            merged
+                .weights()
+                .matrices()
+                .forEach(
+                    (role, matrix) -> {
+                      if (role.bias()) {
+                        tensors.whole(role, matrix);
+                      } else {
+                        LowRank lowRank =
+                            lowRank(groups.compute(), block, tensors.group(), role, matrix);
+                        Matrix residual = lowRank.residual(groups.compute(), matrix);
+                        tensors.factored(
+                            role,
+                            lowRank,
+                            RowSparse.atLeast(threshold, RowSparse.magnitude(residual), residual));
+                      }
+                    });
   }
 
   @Override
@@ -160,20 +163,17 @@ public record Factoring(double rankRatio, double keep, Previous previous) implem
     }
     List<RowSparse.Importance> residuals = new ArrayList<>();
     for (MoeBlock block : groups.blocks()) {
-      groups.each(
-          block,
-          (group, merged) ->
-              addResiduals(groups.compute(), block, group, merged.weights(), residuals));
+      groups
+          .each(
+              block, (group, merged) -> residuals(groups.compute(), block, group, merged.weights()))
+          .forEach(residuals::addAll);
     }
     return RowSparse.threshold(residuals, keep);
   }
 
-  private void addResiduals(
-      Compute compute,
-      MoeBlock block,
-      int group,
-      ExpertWeights merged,
-      List<RowSparse.Importance> residuals) {
+  private List<RowSparse.Importance> residuals(
+      Compute compute, MoeBlock block, int group, ExpertWeights merged) {
+    List<RowSparse.Importance> residuals = new ArrayList<>();
     merged
         .matrices()
         .forEach(
@@ -185,6 +185,7 @@ public record Factoring(double rankRatio, double keep, Previous previous) implem
                     new RowSparse.Importance(RowSparse.magnitude(residual), residual.cols()));
               }
             });
+    return residuals;
   }
 
   private LowRank lowRank(Compute compute, MoeBlock block, int group, Role role, Matrix matrix) {

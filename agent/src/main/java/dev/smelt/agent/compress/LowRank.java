@@ -2,6 +2,7 @@ package dev.smelt.agent.compress;
 
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.compute.Matrix;
+import dev.smelt.agent.compute.Qr;
 import dev.smelt.agent.compute.Svd;
 import dev.smelt.agent.compute.SymmetricEigen;
 import dev.smelt.agent.compute.Transpose;
@@ -111,16 +112,35 @@ record LowRank(Matrix left, Matrix right) {
    * Q_rᵀ W}, with the leading eigenvectors Q of {@code W C Wᵀ}. The expected loss is the sum of the
    * eigenvalues left out; nothing is inverted (algorithm after SVD-LLM, arXiv 2403.07378).
    *
+   * <p>Outputs of a tall matrix {@code W = Q R} are within the span of Q's columns, so there the
+   * factors of R are found, and Q taken to the left one.
+   *
    * @param moment C, w x w
+   * @param rank at most the smaller of h and w
    */
   static LowRank whitened(Compute compute, Matrix weight, Matrix moment, int rank) {
-    Matrix leading = compute.leadingEigenvectors(outputMoment(compute, weight, moment), rank);
+    if (weight.rows() > weight.cols()) {
+      Qr qr = compute.qr(weight);
+      LowRank inner = whitened(compute, qr.triangular(), moment, rank);
+      return new LowRank(compute.multiply(qr.orthonormal(), inner.left), inner.right);
+    }
+    Matrix leading = compute.leadingEigenvectors(compute.congruence(weight, moment), rank);
     return new LowRank(leading.transpose(), compute.multiply(leading, weight));
   }
 
-  /** {@code W C Wᵀ}, the second moment of the outputs, h x h. */
-  static Matrix outputMoment(Compute compute, Matrix weight, Matrix moment) {
-    return compute.congruence(weight, moment);
+  /**
+   * The eigenvalues and eigenvectors of {@code W C Wᵀ}, the second moment of the outputs; for a
+   * tall matrix only the w that can be other than zero.
+   */
+  static SymmetricEigen outputEigen(Compute compute, Matrix weight, Matrix moment) {
+    if (weight.rows() > weight.cols()) {
+      Qr qr = compute.qr(weight);
+      SymmetricEigen inner = outputEigen(compute, qr.triangular(), moment);
+      return new SymmetricEigen(
+          inner.values(),
+          compute.multiply(Transpose.NO, inner.vectors(), Transpose.YES, qr.orthonormal()));
+    }
+    return compute.symmetricEigen(compute.congruence(weight, moment));
   }
 
   int rank() {

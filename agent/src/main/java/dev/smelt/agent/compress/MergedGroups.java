@@ -1,6 +1,7 @@
 package dev.smelt.agent.compress;
 
 import dev.smelt.agent.compute.Compute;
+import dev.smelt.agent.compute.SideBySide;
 import dev.smelt.agent.merge.BlockAligner;
 import dev.smelt.agent.merge.GroupMerger;
 import dev.smelt.agent.merge.MergedExpert;
@@ -9,12 +10,17 @@ import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.agent.plan.Plan;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.checkpoint.Role;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.function.Consumer;
+import java.util.stream.IntStream;
 
-/** The groups of a plan, aligned together and merged one by one whenever they are asked for. */
+/** The groups of a plan, aligned and merged block by block whenever they are asked for. */
 final class MergedGroups {
+
+  /** Bytes that work may take beside the layer's results and as much again. */
+  private static final long SPARE_BYTES = 1L << 29;
 
   private final Checkpoint checkpoint;
   private final Plan plan;
@@ -29,9 +35,9 @@ final class MergedGroups {
     boolean test(MoeBlock block, int group);
   }
 
-  /** A group's merged expert. */
-  interface Visitor {
-    void visit(int group, MergedExpert merged);
+  /** What is done with a group's merged expert, by several threads at once. */
+  interface Work<T> {
+    T of(int group, MergedExpert merged);
   }
 
   MergedGroups(
@@ -96,22 +102,44 @@ final class MergedGroups {
   }
 
   /**
-   * Merges and visits the groups of a block that are wanted.
+   * Merges and works on the groups of a block that are wanted, as many side by side as memory
+   * allows.
    *
-   * @throws CancellationException when the thread is interrupted
+   * @return the results in the order of the groups
+   * @throws CancellationException when the thread is interrupted; the interrupt stays set
    */
-  void each(MoeBlock block, Visitor visitor) {
+  <T> List<T> each(MoeBlock block, Work<T> work) {
     LayerPlan ofBlock = plan(block);
-    NeuronOrders orders = aligner.align(block, ofBlock, group -> wanted.test(block, group));
-    for (int group = 0; group < ofBlock.groups(); group++) {
-      if (!wanted.test(block, group)) {
-        continue;
-      }
-      if (Thread.currentThread().isInterrupted()) {
-        throw new CancellationException("the compression was cancelled");
-      }
-      visitor.visit(group, merger.merge(block, ofBlock, group, orders));
-    }
+    List<Integer> groups =
+        IntStream.range(0, ofBlock.groups())
+            .filter(group -> wanted.test(block, group))
+            .boxed()
+            .toList();
+    NeuronOrders orders = aligner.align(block, ofBlock, groups::contains);
+    List<T> results =
+        SideBySide.map(
+            atOnce(block),
+            groups,
+            group -> work.of(group, merger.merge(block, ofBlock, group, orders)));
     visited.accept(block);
+    return results;
+  }
+
+  /**
+   * Work takes up to four times the expert in 32-bit floats (its matrices, and of one of them a
+   * copy, the factors and what LAPACK works in), and its moments twice.
+   */
+  private int atOnce(MoeBlock block) {
+    long elements = 0;
+    long stored = 0;
+    for (Role role : block.roles()) {
+      elements += block.elements(role);
+      stored += (long) block.elements(role) * checkpoint.expertDType(block, role).bytes();
+    }
+    long moments = (long) block.hidden() * block.hidden() + (long) block.width() * block.width();
+    long work = Float.BYTES * (4 * elements + 2 * moments);
+    long free =
+        Math.min(Runtime.getRuntime().maxMemory() / 2, block.experts() * stored + SPARE_BYTES);
+    return (int) Math.max(1, Math.min(block.experts(), free / work));
   }
 }

@@ -1,7 +1,6 @@
 package dev.smelt.agent.compress;
 
 import dev.smelt.agent.merge.ExpertWeights;
-import dev.smelt.agent.merge.MergedExpert;
 import dev.smelt.agent.statistics.BlockMoments;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
@@ -52,10 +51,11 @@ public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) im
     for (MoeBlock block : groups.blocks()) {
       BlockMoments ofBlock = moments.apply(block);
       long neuronBytes = neuronBytes(groups, block);
-      List<ActivationFit> fits = new ArrayList<>();
-      groups.each(
-          block, (group, merged) -> fits.add(fit(groups, block, ofBlock, group, merged.weights())));
-      List<NeuronRanking> rankings = fits.parallelStream().map(NeuronRanking::of).toList();
+      List<NeuronRanking> rankings =
+          groups.each(
+              block,
+              (group, merged) ->
+                  NeuronRanking.of(fit(groups, block, ofBlock, group, merged.weights())));
       double layerEnergy =
           rankings.stream().flatMapToDouble(ranking -> Arrays.stream(ranking.gains())).sum();
       for (int group = 0; group < rankings.size(); group++) {
@@ -65,31 +65,17 @@ public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) im
       }
     }
     Map<Key, Integer> widths = widths(choices, keys);
-    return new Narrower(groups, choices, widths);
-  }
-
-  private final class Narrower implements Writer {
-    private final MergedGroups groups;
-    private final Map<Key, Choice> choices;
-    private final Map<Key, Integer> widths;
-
-    Narrower(MergedGroups groups, Map<Key, Choice> choices, Map<Key, Integer> widths) {
-      this.groups = groups;
-      this.choices = choices;
-      this.widths = widths;
-    }
-
-    @Override
-    public void write(CompactTensors tensors, int group, MergedExpert merged) {
-      ExpertWeights weights = merged.weights();
-      Key key = new Key(tensors.block().name(), group);
-      int[] order = choices.get(key).ranking().order();
-      int[] kept = Arrays.copyOf(order, widths.get(key));
-      Arrays.sort(kept);
-      ActivationFit fit =
-          fit(groups, tensors.block(), moments.apply(tensors.block()), group, weights);
-      tensors.whole(group, fit.narrowed(groups.compute(), weights, kept));
-    }
+    return block -> {
+      BlockMoments ofBlock = moments.apply(block);
+      return (tensors, merged) -> {
+        Key key = new Key(block.name(), tensors.group());
+        int[] kept = Arrays.copyOf(choices.get(key).ranking().order(), widths.get(key));
+        Arrays.sort(kept);
+        ExpertWeights weights = merged.weights();
+        ActivationFit fit = fit(groups, block, ofBlock, tensors.group(), weights);
+        tensors.whole(fit.narrowed(groups.compute(), weights, kept));
+      };
+    };
   }
 
   private static ActivationFit fit(

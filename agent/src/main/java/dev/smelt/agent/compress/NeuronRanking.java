@@ -23,14 +23,15 @@ record NeuronRanking(int[] order, double[] gains) {
   }
 
   /**
-   * Pivoted Cholesky in place: R and P shrink with every neuron that is taken, whose row and column
-   * the last one's replace.
+   * Pivoted Cholesky in place: R, of which the lower triangle is kept, and P shrink with every
+   * neuron that is taken, whose row and column the last one's replace.
    */
   private static final class Ranker {
     private final int outputs;
     private final int width;
     private final double[] remainder;
     private final double[] effect;
+    private final double[] squares;
     private final int[] neuronAt;
     private int left;
 
@@ -39,6 +40,7 @@ record NeuronRanking(int[] order, double[] gains) {
       width = fit.cross().cols();
       remainder = doubles(fit.moment().values());
       effect = doubles(fit.cross().values());
+      squares = new double[width];
       neuronAt = IntStream.range(0, width).toArray();
       left = width;
     }
@@ -46,45 +48,41 @@ record NeuronRanking(int[] order, double[] gains) {
     NeuronRanking rank() {
       int[] order = new int[width];
       double[] gains = new double[width];
-      double[] scores = new double[width];
       double[] column = new double[width];
+      subtract(new double[outputs], column);
       for (int step = 0; step < width; step++) {
-        score(scores);
         int best = 0;
+        gains[step] = gain(best);
         for (int j = 1; j < left; j++) {
-          if (scores[j] > scores[best]) {
+          double gain = gain(j);
+          if (gain > gains[step]) {
             best = j;
+            gains[step] = gain;
           }
         }
         order[step] = neuronAt[best];
-        gains[step] = scores[best];
         moveToEnd(best);
         eliminateLast(column);
       }
       return new NeuronRanking(order, gains);
     }
 
-    private void score(double[] scores) {
-      Arrays.fill(scores, 0, left, 0);
-      for (int i = 0; i < outputs; i++) {
-        int at = i * width;
-        for (int j = 0; j < left; j++) {
-          scores[j] += effect[at + j] * effect[at + j];
-        }
-      }
-      for (int j = 0; j < left; j++) {
-        scores[j] /= Math.max(remainder[j * width + j], Double.MIN_NORMAL);
-      }
+    private double gain(int j) {
+      return squares[j] / Math.max(remainder[j * width + j], Double.MIN_NORMAL);
     }
 
     private void moveToEnd(int neuron) {
       int last = left - 1;
-      for (int k = 0; k < left; k++) {
+      if (neuron == last) {
+        return;
+      }
+      for (int k = 0; k < neuron; k++) {
         swap(remainder, neuron * width + k, last * width + k);
       }
-      for (int k = 0; k < left; k++) {
-        swap(remainder, k * width + neuron, k * width + last);
+      for (int k = neuron + 1; k < last; k++) {
+        swap(remainder, k * width + neuron, last * width + k);
       }
+      swap(remainder, neuron * width + neuron, last * width + last);
       for (int i = 0; i < outputs; i++) {
         swap(effect, i * width + neuron, i * width + last);
       }
@@ -98,16 +96,32 @@ record NeuronRanking(int[] order, double[] gains) {
         column[j] = remainder[last * width + j] / root;
       }
       for (int i = 0; i < left; i++) {
-        subtract(column[i], column, remainder, i * width);
+        int at = i * width;
+        double factor = column[i];
+        for (int j = 0; j <= i; j++) {
+          remainder[at + j] -= factor * column[j];
+        }
       }
+      double[] factors = new double[outputs];
       for (int i = 0; i < outputs; i++) {
-        subtract(effect[i * width + last] / root, column, effect, i * width);
+        factors[i] = effect[i * width + last] / root;
+      }
+      subtract(factors, column);
+    }
+
+    /** Subtracts an outer product from P, and sums up the squares of the columns that are left. */
+    private void subtract(double[] factors, double[] column) {
+      Arrays.fill(squares, 0, left, 0);
+      for (int i = 0; i < outputs; i++) {
+        subtract(factors[i], column, i * width);
       }
     }
 
-    private void subtract(double factor, double[] column, double[] from, int at) {
+    private void subtract(double factor, double[] column, int at) {
       for (int j = 0; j < left; j++) {
-        from[at + j] -= factor * column[j];
+        double rest = effect[at + j] - factor * column[j];
+        effect[at + j] = rest;
+        squares[j] += rest * rest;
       }
     }
 

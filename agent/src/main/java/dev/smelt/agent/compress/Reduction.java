@@ -1,6 +1,7 @@
 package dev.smelt.agent.compress;
 
 import dev.smelt.agent.merge.MergedExpert;
+import dev.smelt.store.checkpoint.MoeBlock;
 
 /** What is done to merged experts before they are stored. */
 public sealed interface Reduction
@@ -14,8 +15,13 @@ public sealed interface Reduction
     return 2;
   }
 
-  /** Stores one merged expert after the other. */
+  /** How the experts of each block are stored. */
   interface Writer {
-    void write(CompactTensors tensors, int group, MergedExpert merged);
+    GroupWriter of(MoeBlock block);
+  }
+
+  /** Stores the experts of one block, several of them at once. */
+  interface GroupWriter {
+    void write(CompactTensors tensors, MergedExpert merged);
   }
 }

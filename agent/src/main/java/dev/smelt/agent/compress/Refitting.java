@@ -2,6 +2,7 @@ package dev.smelt.agent.compress;
 
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.merge.ExpertWeights;
+import dev.smelt.agent.plan.LayerPlan;
 import dev.smelt.agent.statistics.BlockRefit;
 import dev.smelt.agent.statistics.GroupMoments;
 import dev.smelt.agent.statistics.RefitRecording;
@@ -45,26 +46,25 @@ public record Refitting(Function<MoeBlock, BlockRefit> moments) implements Reduc
 
   @Override
   public Writer prepare(MergedGroups groups) {
-    return (tensors, group, merged) -> {
-      BlockRefit ofBlock = moments.apply(tensors.block());
-      if (ofBlock.groups().size() != groups.plan(tensors.block()).groups()) {
+    return block -> {
+      LayerPlan plan = groups.plan(block);
+      BlockRefit ofBlock = moments.apply(block);
+      if (ofBlock.groups().size() != plan.groups()) {
         throw new CompressionException(
             "%s: the moments are of %d groups, the plan has %d; record them for this plan"
-                .formatted(
-                    tensors.block().name(),
-                    ofBlock.groups().size(),
-                    groups.plan(tensors.block()).groups()));
+                .formatted(block.name(), ofBlock.groups().size(), plan.groups()));
       }
-      GroupMoments ofGroup = ofBlock.groups().get(group);
-      if (ofGroup.tokens() < LEAST_TOKENS
-          || groups.plan(tensors.block()).members(group).size() == 1) {
-        tensors.whole(group, merged);
-        return;
-      }
-      ExpertWeights weights = merged.weights();
-      ActivationFit fit = ActivationFit.to(weights, ofGroup);
-      int[] all = IntStream.range(0, weights.width()).toArray();
-      tensors.whole(group, fit.narrowed(groups.compute(), weights, all));
+      return (tensors, merged) -> {
+        GroupMoments ofGroup = ofBlock.groups().get(tensors.group());
+        if (ofGroup.tokens() < LEAST_TOKENS || plan.members(tensors.group()).size() == 1) {
+          tensors.whole(merged);
+          return;
+        }
+        ExpertWeights weights = merged.weights();
+        ActivationFit fit = ActivationFit.to(weights, ofGroup);
+        int[] all = IntStream.range(0, weights.width()).toArray();
+        tensors.whole(fit.narrowed(groups.compute(), weights, all));
+      };
     };
   }
 

@@ -9,12 +9,10 @@ import dev.smelt.agent.statistics.ExpertMoments;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
 
 /**
@@ -34,6 +32,8 @@ public record WhitenedFactoring(Function<MoeBlock, BlockMoments> moments, long b
 
   private record Key(String block, int group, Role role) {}
 
+  private record Sized(int group, Map<Role, FactorSizes> sizes) {}
+
   @Override
   public Writer prepare(MergedGroups groups) {
     List<Key> keys = new ArrayList<>();
@@ -41,42 +41,54 @@ public record WhitenedFactoring(Function<MoeBlock, BlockMoments> moments, long b
     long[] left = {bytes};
     for (MoeBlock block : groups.blocks()) {
       BlockMoments ofBlock = moments.apply(block);
-      groups.each(
-          block,
-          (group, merged) -> {
-            sizes(groups, block, ofGroup(groups, block, ofBlock, group), merged.weights())
-                .forEach(
-                    (role, ofMatrix) -> {
-                      keys.add(new Key(block.name(), group, role));
-                      sizes.add(ofMatrix);
-                    });
-            left[0] -= biasBytes(groups, block);
-          });
+      groups
+          .each(
+              block,
+              (group, merged) ->
+                  new Sized(
+                      group,
+                      sizes(
+                          groups, block, ofGroup(groups, block, ofBlock, group), merged.weights())))
+          .forEach(
+              sized -> {
+                sized
+                    .sizes()
+                    .forEach(
+                        (role, ofMatrix) -> {
+                          keys.add(new Key(block.name(), sized.group(), role));
+                          sizes.add(ofMatrix);
+                        });
+                left[0] -= biasBytes(groups, block);
+              });
     }
     List<FactorSizes.Choice> spent = FactorBudget.spend(left[0], sizes);
     Map<Key, FactorSizes.Choice> choices = new HashMap<>();
     for (int matrix = 0; matrix < spent.size(); matrix++) {
       choices.put(keys.get(matrix), spent.get(matrix));
     }
-    return (tensors, group, merged) -> write(groups, tensors, group, merged.weights(), choices);
+    return block -> {
+      BlockMoments ofBlock = moments.apply(block);
+      return (tensors, merged) ->
+          write(
+              groups,
+              tensors,
+              merged.weights(),
+              ofGroup(groups, block, ofBlock, tensors.group()),
+              role -> choices.get(new Key(block.name(), tensors.group(), role)));
+    };
   }
 
   private static Map<Role, FactorSizes> sizes(
       MergedGroups groups, MoeBlock block, ExpertMoments sum, ExpertWeights merged) {
-    Map<Role, SymmetricEigen> eigen = new ConcurrentHashMap<>();
-    Arrays.stream(Role.values())
-        .parallel()
-        .filter(block.roles()::contains)
-        .filter(role -> !role.bias())
+    Map<Role, SymmetricEigen> eigen = new EnumMap<>(Role.class);
+    merged
+        .matrices()
         .forEach(
-            role ->
-                eigen.put(
-                    role,
-                    groups
-                        .compute()
-                        .symmetricEigen(
-                            LowRank.outputMoment(
-                                groups.compute(), merged.matrix(role), input(role, sum)))));
+            (role, matrix) -> {
+              if (!role.bias()) {
+                eigen.put(role, LowRank.outputEigen(groups.compute(), matrix, input(role, sum)));
+              }
+            });
     double outputEnergy = energy(eigen.get(Role.DOWN).values());
     Map<Role, FactorSizes> sizes = new EnumMap<>(Role.class);
     eigen.forEach(
@@ -100,28 +112,25 @@ public record WhitenedFactoring(Function<MoeBlock, BlockMoments> moments, long b
         .sum();
   }
 
-  private void write(
+  private static void write(
       MergedGroups groups,
       CompactTensors tensors,
-      int group,
       ExpertWeights merged,
-      Map<Key, FactorSizes.Choice> choices) {
-    MoeBlock block = tensors.block();
-    ExpertMoments sum = ofGroup(groups, block, moments.apply(block), group);
+      ExpertMoments sum,
+      Function<Role, FactorSizes.Choice> choices) {
     merged
         .matrices()
         .forEach(
             (role, matrix) -> {
-              FactorSizes.Choice choice = choices.get(new Key(block.name(), group, role));
+              FactorSizes.Choice choice = choices.apply(role);
               if (role.bias() || choice.whole()) {
-                tensors.whole(group, role, matrix);
+                tensors.whole(role, matrix);
                 return;
               }
               Compute compute = groups.compute();
               LowRank lowRank = LowRank.whitened(compute, matrix, input(role, sum), choice.rank());
               Matrix residual = lowRank.residual(compute, matrix);
               tensors.factored(
-                  group,
                   role,
                   lowRank,
                   RowSparse.most(

@@ -5,7 +5,7 @@ public record Whole() implements Reduction {
 
   @Override
   public Writer prepare(MergedGroups groups) {
-    return (tensors, group, merged) -> tensors.whole(group, merged);
+    return block -> CompactTensors::whole;
   }
 
   @Override

@@ -94,6 +94,13 @@ public interface Compute {
   /** The eigenvalues alone, descending; several times faster than with their vectors. */
   float[] eigenvalues(Matrix symmetric);
 
+  /**
+   * The thin QR decomposition, by Householder reflections (LAPACK {@code sgeqrf}, {@code sorgqr}).
+   *
+   * @param matrix m x n, m at least n
+   */
+  Qr qr(Matrix matrix);
+
   /** The thin singular value decomposition, by divide and conquer (LAPACK {@code sgesdd}). */
   Svd svd(Matrix matrix);
 

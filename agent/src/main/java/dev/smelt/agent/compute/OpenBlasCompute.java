@@ -7,7 +7,9 @@ import static org.bytedeco.openblas.global.openblas.CblasRight;
 import static org.bytedeco.openblas.global.openblas.CblasRowMajor;
 import static org.bytedeco.openblas.global.openblas.CblasTrans;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_dposv;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_sgeqrf;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sgesdd;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_sorgqr;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sormtr;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sstedc;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_ssyevd;
@@ -119,11 +121,10 @@ final class OpenBlasCompute implements Compute {
           "a map of %d inputs does not fit a second moment of %d".formatted(w.cols(), d));
     }
     int h = w.rows();
-    Matrix product = Matrix.zeros(h, h);
+    Matrix half = Matrix.zeros(h, h);
     if (h == 0 || d == 0) {
-      return product;
+      return half;
     }
-    float[] half = new float[h * h];
     try (FloatPointer map = new FloatPointer((long) h * d);
         FloatPointer mapped = new FloatPointer((long) h * d);
         FloatPointer triangle = new FloatPointer((long) d * d);
@@ -171,15 +172,10 @@ final class OpenBlasCompute implements Compute {
                     result.getPointer(from * h),
                     h);
               });
-      result.get(half, 0, half.length);
+      result.get(half.values(), 0, h * h);
     }
-    for (int i = 0; i < h; i++) {
-      for (int j = 0; j <= i; j++) {
-        float sum = half[i * h + j] + half[j * h + i];
-        product.set(i, j, sum);
-        product.set(j, i, sum);
-      }
-    }
+    Matrix product = half.transpose();
+    accumulate(1, half, product);
     return product;
   }
 
@@ -282,6 +278,28 @@ final class OpenBlasCompute implements Compute {
       values[i] = values[j];
       values[j] = swapped;
     }
+  }
+
+  @Override
+  public Qr qr(Matrix matrix) {
+    int m = matrix.rows();
+    int n = matrix.cols();
+    if (m < n) {
+      throw new IllegalArgumentException("a %d x %d matrix is not tall".formatted(m, n));
+    }
+    float[] columns = matrix.transpose().values();
+    float[] factors = new float[n];
+    Matrix triangular = Matrix.zeros(n, n);
+    if (n > 0) {
+      check("the QR decomposition", LAPACKE_sgeqrf(LAPACK_COL_MAJOR, m, n, columns, m, factors));
+      for (int i = 0; i < n; i++) {
+        for (int j = i; j < n; j++) {
+          triangular.set(i, j, columns[j * m + i]);
+        }
+      }
+      check("the QR decomposition", LAPACKE_sorgqr(LAPACK_COL_MAJOR, m, n, n, columns, m, factors));
+    }
+    return new Qr(new Matrix(n, m, columns).transpose(), triangular);
   }
 
   @Override

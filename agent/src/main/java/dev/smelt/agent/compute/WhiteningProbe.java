@@ -7,6 +7,7 @@ import static org.bytedeco.openblas.global.openblas.CblasRight;
 import static org.bytedeco.openblas.global.openblas.CblasRowMajor;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_spotrf;
 import static org.bytedeco.openblas.global.openblas.LAPACK_COL_MAJOR;
+import static org.bytedeco.openblas.global.openblas.blas_set_num_threads;
 import static org.bytedeco.openblas.global.openblas.cblas_strsm;
 
 import java.util.Arrays;
@@ -15,6 +16,16 @@ import java.util.Arrays;
 public final class WhiteningProbe {
 
   private WhiteningProbe() {}
+
+  /** Runs work with OpenBLAS's own threads on all processors; nothing else may run meanwhile. */
+  public static void withAllProcessors(Runnable work) {
+    blas_set_num_threads(Runtime.getRuntime().availableProcessors());
+    try {
+      work.run();
+    } finally {
+      blas_set_num_threads(1);
+    }
+  }
 
   /**
    * The lower triangular L with {@code L Lᵀ = moment} (LAPACK {@code spotrf}).

@@ -30,7 +30,7 @@ class FactorBudgetTest {
   private record Problem(Matrix weight, Matrix moment) {
 
     SymmetricEigen eigen() {
-      return COMPUTE.symmetricEigen(LowRank.outputMoment(COMPUTE, weight, moment));
+      return LowRank.outputEigen(COMPUTE, weight, moment);
     }
 
     FactorSizes sizes() {

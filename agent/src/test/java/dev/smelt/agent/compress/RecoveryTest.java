@@ -214,6 +214,28 @@ class RecoveryTest {
   }
 
   @Test
+  void shouldMakeTheSameAgain() throws IOException {
+    for (Recipe recipe :
+        List.of(
+            smelt(0.5),
+            recipe(Strategy.MC_SMOE, 8, new Factoring(0.375, 0.125)),
+            recipe(
+                Strategy.MC_SMOE, 8, new WhitenedFactoring(RecoveryTest::momentsOf, bytes(0.5))))) {
+      MemoryTensors first = compress(recipe);
+      MemoryTensors second = compress(recipe);
+
+      assertThat(second.tensors()).isEqualTo(first.tensors());
+      first
+          .tensors()
+          .forEach(
+              (name, tensor) ->
+                  assertThat(second.bytes(name, 0, (int) tensor.bytes()))
+                      .as(name)
+                      .isEqualTo(first.bytes(name, 0, (int) tensor.bytes())));
+    }
+  }
+
+  @Test
   void shouldRefuseABudgetBelowOneNeuronOfEachExpert() {
     assertThatThrownBy(
             () -> compress(recipe(Strategy.SMELT, 8, new Narrowing(RecoveryTest::momentsOf, 9))))

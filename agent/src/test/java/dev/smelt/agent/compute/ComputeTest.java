@@ -118,6 +118,32 @@ class ComputeTest {
         1e-4f);
   }
 
+  @ParameterizedTest
+  @CsvSource({"9,5", "5,5", "1,1", "3,0"})
+  void shouldFactorTallMatricesIntoOrthonormalAndTriangular(int m, int n) {
+    Matrix matrix = random(m, n);
+
+    Qr qr = compute.qr(matrix);
+
+    assertClose(compute.multiply(qr.orthonormal(), qr.triangular()), matrix, 1e-5f);
+    assertClose(
+        compute.multiply(Transpose.YES, qr.orthonormal(), Transpose.NO, qr.orthonormal()),
+        Matrix.identity(n),
+        1e-5f);
+    for (int i = 0; i < n; i++) {
+      for (int j = 0; j < i; j++) {
+        assertThat(qr.triangular().at(i, j)).isZero();
+      }
+    }
+  }
+
+  @Test
+  void shouldRefuseToFactorWideMatrices() {
+    assertThatThrownBy(() -> compute.qr(Matrix.zeros(2, 3)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("a 2 x 3 matrix is not tall");
+  }
+
   @Test
   void shouldRefuseToDecomposeNaN() {
     Matrix matrix = Matrix.identity(3);
