@@ -51,17 +51,20 @@ public record Narrowing(Function<MoeBlock, BlockMoments> moments, long bytes) im
     for (MoeBlock block : groups.blocks()) {
       BlockMoments ofBlock = moments.apply(block);
       long neuronBytes = neuronBytes(groups, block);
-      List<NeuronRanking> rankings =
+      List<Map.Entry<Key, NeuronRanking>> rankings =
           groups.each(
               block,
               (group, merged) ->
-                  NeuronRanking.of(fit(groups, block, ofBlock, group, merged.weights())));
+                  Map.entry(
+                      new Key(block.name(), group),
+                      NeuronRanking.of(fit(groups, block, ofBlock, group, merged.weights()))));
       double layerEnergy =
-          rankings.stream().flatMapToDouble(ranking -> Arrays.stream(ranking.gains())).sum();
-      for (int group = 0; group < rankings.size(); group++) {
-        Key key = new Key(block.name(), group);
-        keys.add(key);
-        choices.put(key, new Choice(rankings.get(group), neuronBytes, layerEnergy));
+          rankings.stream()
+              .flatMapToDouble(ranking -> Arrays.stream(ranking.getValue().gains()))
+              .sum();
+      for (Map.Entry<Key, NeuronRanking> ranking : rankings) {
+        keys.add(ranking.getKey());
+        choices.put(ranking.getKey(), new Choice(ranking.getValue(), neuronBytes, layerEnergy));
       }
     }
     Map<Key, Integer> widths = widths(choices, keys);
