@@ -28,6 +28,7 @@ import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.export.Exporter;
 import dev.smelt.store.safetensors.TensorInfo;
 import java.io.IOException;
+import java.math.BigDecimal;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -254,8 +255,8 @@ final class CompressCommand implements Callable<Integer> {
   private long bytes(String budget, long all) {
     try {
       if (budget.endsWith("%")) {
-        double percent = Double.parseDouble(budget.substring(0, budget.length() - 1));
-        return (long) (all * percent / 100);
+        BigDecimal percent = new BigDecimal(budget.substring(0, budget.length() - 1));
+        return percent.multiply(BigDecimal.valueOf(all)).movePointLeft(2).longValue();
       }
       return Long.parseLong(budget);
     } catch (NumberFormatException malformed) {

@@ -3,6 +3,8 @@ package dev.smelt.agent.compress;
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.compute.Matrix;
 import dev.smelt.agent.merge.ExpertWeights;
+import dev.smelt.agent.plan.Plan;
+import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
 import java.util.ArrayList;
@@ -17,6 +19,9 @@ import java.util.Optional;
  * @param previous factors of similar matrices, from which the search begins
  */
 public record Factoring(double rankRatio, double keep, Previous previous) implements Reduction {
+
+  /** How much of a memory budget goes to low rank; the rest goes to kept rows. */
+  private static final double LOW_RANK_SHARE = 0.75;
 
   /** What is known from an earlier factoring. */
   @FunctionalInterface
@@ -42,6 +47,75 @@ public record Factoring(double rankRatio, double keep, Previous previous) implem
       throw new CompressionException(
           "a keep ratio of " + keep + " is outside the possible: choose between 0 and 1");
     }
+  }
+
+  /**
+   * The ratios, the same for all matrices, with which the experts of a plan's groups fit into a
+   * memory budget.
+   *
+   * @throws CompressionException if the low-rank factors alone do not fit
+   */
+  static Factoring within(long bytes, Checkpoint checkpoint, Plan plan) {
+    List<Shape> shapes = shapes(checkpoint, plan);
+    long biases = shapes.stream().filter(Shape::bias).mapToLong(Shape::bytes).sum();
+    List<Shape> matrices = shapes.stream().filter(shape -> !shape.bias()).toList();
+    long whole = matrices.stream().mapToLong(Shape::bytes).sum();
+    double ratio =
+        Math.min(1, Math.max(Double.MIN_NORMAL, LOW_RANK_SHARE * (bytes - biases) / whole));
+    long factors = matrices.stream().mapToLong(shape -> shape.factorBytes(ratio)).sum();
+    long left = bytes - biases - factors;
+    if (left < 0) {
+      throw new CompressionException(
+          "a budget of %d bytes is below the %d that low-rank factors of each matrix take"
+              .formatted(bytes, biases + factors));
+    }
+    // Entries are kept row by row: one row more than their share, of those that take most.
+    long largestRow = matrices.stream().mapToLong(Shape::rowBytes).max().orElse(0);
+    double entry = matrices.stream().mapToDouble(Shape::entryBytes).max().orElse(1);
+    long entries = matrices.stream().mapToLong(Shape::entries).sum();
+    return new Factoring(ratio, Math.min(1, Math.max(0, left - largestRow) / (entry * entries)));
+  }
+
+  /** As many matrices of one shape as a block has groups. */
+  private record Shape(boolean bias, long groups, int rows, int cols, int elementBytes) {
+
+    long entries() {
+      return groups * rows * cols;
+    }
+
+    long bytes() {
+      return entries() * elementBytes;
+    }
+
+    long factorBytes(double ratio) {
+      return groups * LowRank.rank(ratio, rows, cols) * (rows + cols) * elementBytes;
+    }
+
+    /** Of one row that is kept, with its index. */
+    long rowBytes() {
+      return (long) cols * elementBytes + Integer.BYTES;
+    }
+
+    /** Of one entry of such a row. */
+    double entryBytes() {
+      return (double) rowBytes() / cols;
+    }
+  }
+
+  private static List<Shape> shapes(Checkpoint checkpoint, Plan plan) {
+    List<Shape> shapes = new ArrayList<>();
+    for (MoeBlock block : checkpoint.blocks()) {
+      for (Role role : block.roles()) {
+        shapes.add(
+            new Shape(
+                role.bias(),
+                plan.layer(block.name()).orElseThrow().groups(),
+                role.rows(block.hidden(), block.width()),
+                role.columns(block.hidden(), block.width()),
+                checkpoint.expertDType(block, role).bytes()));
+      }
+    }
+    return shapes;
   }
 
   @Override

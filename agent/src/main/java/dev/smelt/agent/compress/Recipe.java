@@ -12,7 +12,6 @@ import dev.smelt.agent.plan.Strategy;
 import dev.smelt.agent.statistics.TrafficStatistics;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
-import dev.smelt.store.checkpoint.Role;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -26,9 +25,6 @@ import java.util.OptionalInt;
  * @param options how
  */
 public record Recipe(Plan plan, CompressOptions options) {
-
-  /** How much of a factored matrix goes to low rank; the rest goes to kept rows. */
-  private static final double LOW_RANK_SHARE = 0.75;
 
   /**
    * How to plan and merge; what a memory budget leaves open.
@@ -67,7 +63,8 @@ public record Recipe(Plan plan, CompressOptions options) {
    * The recipe that fits all experts into a memory budget.
    *
    * <p>Merging and pruning keep as many experts as fit. {@code mc-smoe} halves the saving, in
-   * ratios, between merging and factoring. {@code smelt} spends the budget neuron by neuron.
+   * ratios, between merging and factoring. {@code smelt} spends the budget neuron by neuron. The
+   * maps from router outputs to groups, 4 bytes for each expert, are not counted.
    *
    * @param bytes that all experts of all blocks may take
    * @throws CompressionException if the budget is outside the possible, or {@code smelt} lacks
@@ -86,21 +83,20 @@ public record Recipe(Plan plan, CompressOptions options) {
           "a budget of %d bytes is outside the possible: the experts of %s take %d"
               .formatted(bytes, checkpoint.directory(), all));
     }
-    double share = (double) bytes / all;
-    double kept = choices.strategy() == Strategy.MC_SMOE ? Math.sqrt(share) : share;
-    int experts = checkpoint.blocks().stream().mapToInt(MoeBlock::experts).max().orElse(1);
-    double averageGroups =
-        choices.strategy() == Strategy.SMELT ? experts : Math.max(1, kept * experts);
     Plan plan =
-        Planner.plan(
-            checkpoint,
-            statistics.usage(),
-            new PlanOptions(
-                choices.strategy(),
-                choices.similarity(),
-                choices.budget(),
-                averageGroups,
-                choices.maxGroup()));
+        switch (choices.strategy()) {
+          case SMELT -> plan(checkpoint, statistics, choices, experts(checkpoint));
+          case MC_SMOE ->
+              plan(
+                  checkpoint,
+                  statistics,
+                  choices,
+                  Math.max(
+                      checkpoint.blocks().size(),
+                      (int) Math.round(Math.sqrt((double) bytes / all) * experts(checkpoint))));
+          case M_SMOE, FREQUENCY_PRUNE, REAP, REAM ->
+              planWithin(checkpoint, statistics, choices, bytes);
+        };
     Reduction reduction =
         switch (choices.strategy()) {
           case SMELT ->
@@ -113,10 +109,57 @@ public record Recipe(Plan plan, CompressOptions options) {
                                   "smelt needs second moments of the experts' activations; give"
                                       + " --moments or choose another strategy")),
                   bytes);
-          case MC_SMOE -> new Factoring(LOW_RANK_SHARE * kept, (1 - LOW_RANK_SHARE) * kept);
+          case MC_SMOE -> Factoring.within(bytes, checkpoint, plan);
           case M_SMOE, FREQUENCY_PRUNE, REAP, REAM -> new Whole();
         };
     return new Recipe(plan, new CompressOptions(choices.alignment(), alignments, reduction));
+  }
+
+  /** The plan with the most groups whose experts fit. */
+  private static Plan planWithin(
+      Checkpoint checkpoint, TrafficStatistics statistics, Choices choices, long bytes) {
+    int layers = checkpoint.blocks().size();
+    double bytesOfExpert = (double) expertBytes(checkpoint) / experts(checkpoint);
+    int groups = (int) Math.max(layers, Math.floor(bytes / bytesOfExpert));
+    while (true) {
+      Plan plan = plan(checkpoint, statistics, choices, groups);
+      long taken = groupBytes(checkpoint, plan);
+      if (taken <= bytes) {
+        return plan;
+      }
+      if (groups == layers) {
+        throw new CompressionException(
+            "a budget of %d bytes is below the %d that the fewest experts of every layer take"
+                .formatted(bytes, taken));
+      }
+      groups = (int) Math.max(layers, groups - Math.ceil((taken - bytes) / bytesOfExpert));
+    }
+  }
+
+  private static Plan plan(
+      Checkpoint checkpoint, TrafficStatistics statistics, Choices choices, int groups) {
+    return Planner.plan(
+        checkpoint,
+        statistics.usage(),
+        new PlanOptions(
+            choices.strategy(),
+            choices.similarity(),
+            choices.budget(),
+            (double) groups / checkpoint.blocks().size(),
+            choices.maxGroup()));
+  }
+
+  private static int experts(Checkpoint checkpoint) {
+    return checkpoint.blocks().stream().mapToInt(MoeBlock::experts).sum();
+  }
+
+  /** Bytes of one expert of each group. */
+  private static long groupBytes(Checkpoint checkpoint, Plan plan) {
+    return checkpoint.blocks().stream()
+        .mapToLong(
+            block ->
+                plan.layer(block.name()).orElseThrow().groups() * bytesOfExpert(checkpoint, block))
+        .sum();
   }
 
   /** The same plan, carried out with another reduction. */
@@ -151,15 +194,15 @@ public record Recipe(Plan plan, CompressOptions options) {
 
   /** Bytes of all experts of a checkpoint in their stored types. */
   public static long expertBytes(Checkpoint checkpoint) {
-    long bytes = 0;
-    for (MoeBlock block : checkpoint.blocks()) {
-      for (Role role : block.roles()) {
-        bytes +=
-            (long) block.experts()
-                * block.elements(role)
-                * checkpoint.expertDType(block, role).bytes();
-      }
-    }
-    return bytes;
+    return checkpoint.blocks().stream()
+        .mapToLong(block -> block.experts() * bytesOfExpert(checkpoint, block))
+        .sum();
+  }
+
+  private static long bytesOfExpert(Checkpoint checkpoint, MoeBlock block) {
+    return block.roles().stream()
+        .mapToLong(
+            role -> (long) block.elements(role) * checkpoint.expertDType(block, role).bytes())
+        .sum();
   }
 }

@@ -43,6 +43,11 @@ public record LayerPlan(
             "%s: expert %d has label %d, but the plan has %d groups"
                 .formatted(block, expert, label, dominant.size()));
       }
+      if (!(weights.get(expert) >= 0 && weights.get(expert) < Double.POSITIVE_INFINITY)) {
+        throw new PlanException(
+            "%s: expert %d has weight %s; it must be 0 or more"
+                .formatted(block, expert, weights.get(expert)));
+      }
     }
     for (int group = 0; group < dominant.size(); group++) {
       int expert = dominant.get(group);

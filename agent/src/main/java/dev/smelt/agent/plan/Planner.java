@@ -101,14 +101,21 @@ public final class Planner {
 
   private SimilarityMatrix similarity(MoeBlock block, UsageStatistics ofLayer) {
     int experts = block.experts();
-    return SimilarityMatrix.ofGram(
-        experts,
+    double[] gram =
         switch (options.similarity()) {
           case ROUTER_LOGITS -> ofLayer.logitGram().orElseThrow(() -> noLogits(block));
           case CO_ACTIVATION -> coActivation(block, ofLayer);
           case ROUTER_WEIGHT -> Grams.ofRows(experts, checkpoint.floats(block.routerWeight()));
           case WEIGHT -> weightGram(block);
-        });
+        };
+    for (int expert = 0; expert < experts; expert++) {
+      if (!Double.isFinite(gram[expert * experts + expert])) {
+        throw new PlanException(
+            "%s: --similarity %s finds NaN or infinite values for expert %d; the checkpoint is damaged, or its statistics are"
+                .formatted(block.name(), options.similarity(), expert));
+      }
+    }
+    return SimilarityMatrix.ofGram(experts, gram);
   }
 
   private double[] coActivation(MoeBlock block, UsageStatistics ofLayer) {

@@ -5,6 +5,7 @@ import dev.smelt.store.safetensors.SafetensorsFile;
 import dev.smelt.store.safetensors.TensorInfo;
 import dev.smelt.streams.usage.Accumulator;
 import dev.smelt.streams.usage.InvalidDecisionException;
+import dev.smelt.streams.usage.InvalidDecisionException.Reason;
 import dev.smelt.streams.usage.Usage;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -54,7 +55,7 @@ public final class RoutingTrace {
    * The usage of one block in one file.
    *
    * @param block its name
-   * @throws StatisticsException if the file lacks the block or does not fit it
+   * @throws StatisticsException if the file lacks the block, does not fit it or holds NaN
    */
   public static Usage read(SafetensorsFile file, String block, int experts, int topK) {
     String selected = block + SELECTED;
@@ -80,9 +81,24 @@ public final class RoutingTrace {
       }
     } catch (InvalidDecisionException invalid) {
       throw new StatisticsException(
-          "%s: %s: %s".formatted(file.path(), selected, invalid.getMessage()));
+          "%s: %s: %s%s"
+              .formatted(
+                  file.path(),
+                  selected,
+                  invalid.getMessage(),
+                  invalid.reason() == Reason.EXPERT_OUT_OF_RANGE
+                      ? "; is it a trace of another model?"
+                      : ""));
     }
-    return accumulator.addRequests(requests(file)).build();
+    Usage usage = accumulator.addRequests(requests(file)).build();
+    usage
+        .contradiction()
+        .ifPresent(
+            contradiction -> {
+              throw new StatisticsException(
+                  "%s: %s: %s; record it again".formatted(file.path(), block, contradiction));
+            });
+    return usage;
   }
 
   private static boolean has(

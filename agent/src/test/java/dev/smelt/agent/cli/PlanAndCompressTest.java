@@ -24,6 +24,7 @@ import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
 
@@ -249,6 +250,54 @@ class PlanAndCompressTest {
         .isEqualTo(1);
 
     assertThat(err.toString()).contains("outside the possible");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "m-smoe, 18431, 18432 that the fewest experts of every layer take",
+    "frequency-prune, 36863, 36864 that the fewest experts of every layer take",
+    "mc-smoe, 1919, 1920 that low-rank factors of each matrix take"
+  })
+  void shouldRefuseABudgetThatNothingFitsInto(String strategy, long budget, String range) {
+    assertThat(
+            run(
+                "compress --checkpoint %s --routing %s --strategy %s --budget-bytes %s -o %s",
+                CHECKPOINT, ROUTING, strategy, budget, folder.resolve("x")))
+        .isEqualTo(1);
+
+    assertThat(err.toString()).contains("below the").contains(range).hasLineCount(1);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"NaN%", "half"})
+  void shouldAskForABudgetThatIsANumber(String budget) {
+    assertThat(
+            run(
+                "compress --checkpoint %s --routing %s --budget-bytes %s -o %s",
+                CHECKPOINT, ROUTING, budget, folder.resolve("x")))
+        .isEqualTo(2);
+
+    assertThat(err.toString()).contains(budget + " is neither a number of bytes nor a percentage");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"m-smoe", "mc-smoe", "frequency-prune"})
+  void shouldStayWithinTheBudget(String strategy) throws Exception {
+    long maps = 4 * 8 * Integer.BYTES;
+    for (int percent : new int[] {30, 47, 50, 66, 80}) {
+      out.getBuffer().setLength(0);
+
+      assertThat(
+              run(
+                  "compress --checkpoint %s --routing %s --strategy %s --budget-bytes %s -o %s --json",
+                  CHECKPOINT, ROUTING, strategy, percent + "%", folder.resolve(percent + strategy)))
+          .isZero();
+
+      JsonNode bytes = new ObjectMapper().readTree(out.toString()).path("expertBytes");
+      assertThat(bytes.path("after").asLong() - maps)
+          .isLessThanOrEqualTo(bytes.path("before").asLong() * percent / 100)
+          .isGreaterThan(bytes.path("before").asLong() * (percent - 5) / 100);
+    }
   }
 
   @Test

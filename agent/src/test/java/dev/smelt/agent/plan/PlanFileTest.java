@@ -104,6 +104,18 @@ class PlanFileTest {
   }
 
   @Test
+  void shouldRefuseAWeightBelowZero() {
+    for (double weight : new double[] {-0.5, Double.NaN, Double.POSITIVE_INFINITY}) {
+      assertThatThrownBy(
+              () ->
+                  new LayerPlan(
+                      "a", List.of(1), List.of(0, 0), List.of(weight, 1.0), List.of(0.5, 0.5)))
+          .isInstanceOf(PlanException.class)
+          .hasMessage("a: expert 0 has weight " + weight + "; it must be 0 or more");
+    }
+  }
+
+  @Test
   void shouldRefuseAGroupWithoutMembers() {
     assertThatThrownBy(
             () ->

@@ -6,13 +6,24 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.smelt.agent.Goldens;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.checkpoint.MoeBlock;
+import dev.smelt.store.safetensors.SafetensorsFile;
+import dev.smelt.store.safetensors.TensorInfo;
 import dev.smelt.streams.usage.Usage;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class PlannerTest {
 
@@ -119,6 +130,38 @@ class PlannerTest {
     assertThatThrownBy(() -> plan(Strategy.REAP, Similarity.CO_ACTIVATION, usage, 3))
         .isInstanceOf(PlanException.class)
         .hasMessageContaining("the output norms sum to 0.0");
+  }
+
+  @Test
+  void shouldNameAnExpertWhoseRouterRowIsNotFinite(@TempDir Path folder) throws IOException {
+    for (String file : List.of("config.json", "model.safetensors")) {
+      Files.copy(checkpoint.directory().resolve(file), folder.resolve(file));
+    }
+    MoeBlock block = checkpoint.blocks().get(1);
+    long third = 4L * 3 * block.hidden();
+    try (SafetensorsFile weights = SafetensorsFile.open(folder.resolve("model.safetensors"));
+        FileChannel channel = FileChannel.open(weights.path(), StandardOpenOption.WRITE)) {
+      long dataBegins =
+          Files.size(weights.path())
+              - weights.tensors().values().stream().mapToLong(TensorInfo::end).max().orElseThrow();
+      channel.write(
+          ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN).putFloat(Float.NaN).flip(),
+          dataBegins + weights.tensor(block.routerWeight()).begin() + third);
+    }
+
+    try (Checkpoint damaged = Checkpoint.open(folder)) {
+      assertThatThrownBy(
+              () ->
+                  Planner.plan(
+                      damaged,
+                      usage(8),
+                      new PlanOptions(
+                          Strategy.M_SMOE, Similarity.ROUTER_WEIGHT, Budget.UNIFORM, 3)))
+          .isInstanceOf(PlanException.class)
+          .hasMessageStartingWith(
+              block.name()
+                  + ": --similarity router-weight finds NaN or infinite values for expert 3");
+    }
   }
 
   @Test

@@ -17,6 +17,8 @@ import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class RoutingTraceTest {
 
@@ -85,6 +87,17 @@ class RoutingTraceTest {
     assertThatThrownBy(() -> read(file))
         .isInstanceOf(StatisticsException.class)
         .hasMessageStartingWith(file.toString());
+  }
+
+  @ParameterizedTest
+  @ValueSource(floats = {Float.NaN, Float.NEGATIVE_INFINITY})
+  void shouldNameABlockWhoseLogitsAreNotFinite(float logit) {
+    Path file = write(ids(2, 0, 3), floats(".router_logits", 8, 1, 2, 3, 4, logit, 6, 7, 8));
+
+    assertThatThrownBy(() -> read(file))
+        .isInstanceOf(StatisticsException.class)
+        .hasMessageStartingWith(file + ": " + block.name())
+        .hasMessageContaining("router logits or output norms is not finite");
   }
 
   @Test
