@@ -2,6 +2,7 @@ package dev.smelt.agent.compress;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.smelt.agent.cli.SmeltCommand;
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.compute.Matrix;
 import dev.smelt.agent.merge.Alignment;
@@ -9,6 +10,7 @@ import dev.smelt.agent.merge.AlignmentCache;
 import dev.smelt.agent.merge.ExpertWeights;
 import dev.smelt.agent.plan.Budget;
 import dev.smelt.agent.plan.Plan;
+import dev.smelt.agent.plan.PlanFile;
 import dev.smelt.agent.plan.PlanOptions;
 import dev.smelt.agent.plan.Planner;
 import dev.smelt.agent.plan.Similarity;
@@ -25,6 +27,8 @@ import dev.smelt.store.safetensors.SafetensorsWriter;
 import dev.smelt.store.safetensors.Tensor;
 import dev.smelt.streams.usage.Usage;
 import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -42,6 +46,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import picocli.CommandLine;
 
 /** Checkpoints that keep their experts in other ways than Mixtral. */
 class LayoutsTest {
@@ -228,6 +233,24 @@ class LayoutsTest {
               assertThat(one.block()).isEqualTo("model.layers.0.mlp");
               assertThat(one.reason()).contains("is quantised");
             });
+    assertThat(saidByCompress(planned))
+        .contains("model.layers.0.mlp: copied as it is, model.layers.0.mlp.experts.gate_up_proj");
+  }
+
+  private String saidByCompress(Plan plan) {
+    PlanFile.write(plan, folder.resolve("plan.json"));
+    StringWriter out = new StringWriter();
+    CommandLine command = SmeltCommand.commandLine();
+    command.setOut(new PrintWriter(out)).setErr(new PrintWriter(out));
+    command.execute(
+        "compress",
+        "--checkpoint",
+        folder.resolve("base").toString(),
+        "--plan",
+        folder.resolve("plan.json").toString(),
+        "-o",
+        folder.resolve("by-command").toString());
+    return out.toString();
   }
 
   @Test

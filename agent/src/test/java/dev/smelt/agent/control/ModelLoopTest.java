@@ -683,7 +683,7 @@ class ModelLoopTest {
 
   @Test
   void shouldTakeALargerCandidateWhereTheSmallerLosesTooMuch() throws IOException {
-    memory = List.of(0.4, 1.0);
+    memory = List.of(0.45, 1.0);
     start(Mode.AUTO, new GateSettings(List.of(text()), 512, 0.001, null, null));
     traffic.show(1);
 
@@ -692,7 +692,7 @@ class ModelLoopTest {
     assertThat(store.manifest(MODEL, loop.servedSnapshot()).bytes())
         .isGreaterThan(loop.status().fullExpertBytes() * 9 / 10);
     assertThat(messages(Journal.Kind.GATE))
-        .anyMatch(message -> message.startsWith("refused: m-smoe at 40 % of memory"));
+        .anyMatch(message -> message.startsWith("refused: m-smoe at 45 % of memory"));
   }
 
   private static double bits(Manifest snapshot, String tried) {
