@@ -2,8 +2,10 @@ package dev.smelt.agent.bench;
 
 import dev.smelt.agent.compress.CompressOptions;
 import dev.smelt.agent.compress.Compressor;
+import dev.smelt.agent.compress.Factoring;
 import dev.smelt.agent.compress.LayerFiles;
 import dev.smelt.agent.compress.Progress;
+import dev.smelt.agent.compress.Reduction;
 import dev.smelt.agent.compress.Whole;
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.merge.Alignment;
@@ -27,6 +29,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.Random;
+import java.util.function.Consumer;
 import java.util.function.IntFunction;
 
 /**
@@ -44,38 +47,66 @@ public final class CompressBench {
   private CompressBench() {}
 
   /**
+   * What is measured, of what needs no traffic.
+   *
+   * @param strategy {@code m-smoe}, or {@code mc-smoe} to a rank of three eighths
+   */
+  public record Method(Strategy strategy, Alignment alignment) {
+
+    public Method {
+      if (strategy != Strategy.M_SMOE && strategy != Strategy.MC_SMOE) {
+        throw new IllegalArgumentException(
+            strategy + ": only m-smoe and mc-smoe can be measured without traffic");
+      }
+    }
+
+    /** How merged experts are stored. */
+    public Reduction reduction() {
+      return strategy == Strategy.M_SMOE ? new Whole() : new Factoring(0.375, 0.125);
+    }
+  }
+
+  /**
    * Generates a checkpoint, compresses it to half of its experts, once more with a kill half-way,
    * and deletes everything.
    *
    * @param gigabytes of the checkpoint, at least
    * @param folder where there is room for two and a half of it
+   * @param stage is told what begins, in words
    * @param progress for a number of layers, asked for when the compression begins
    */
   public static List<Figure> run(
-      int gigabytes, Alignment alignment, Path folder, IntFunction<Progress> progress)
+      int gigabytes,
+      Method method,
+      Path folder,
+      Consumer<String> stage,
+      IntFunction<Progress> progress)
       throws IOException, InterruptedException {
     Path work = Files.createTempDirectory(folder, "smelt-bench");
     try {
       long layer = new GeneratedCheckpoint(1, EXPERTS, HIDDEN, WIDTH).layerBytes();
       int layers = (int) Math.max(1, Math.ceil(gigabytes * GIGABYTE / layer));
+      double read = (double) layers * layer / GIGABYTE;
+      stage.accept("generating %.1f GB".formatted(read));
       Path source = Files.createDirectory(work.resolve("source"));
       new GeneratedCheckpoint(layers, EXPERTS, HIDDEN, WIDTH).write(source);
       Path whole = Files.createDirectory(work.resolve("whole"));
       long began = System.nanoTime();
       MemoryWatch.Peaks peaks;
       try (MemoryWatch watch = MemoryWatch.start()) {
-        compress(source, alignment, whole, progress.apply(layers));
+        compress(source, method, whole, progress.apply(layers));
         peaks = watch.peaks();
       }
       double seconds = (System.nanoTime() - began) / 1e9;
-      double read = (double) layers * layer / GIGABYTE;
       double limit = 2 * layer / GIGABYTE + 1;
       Folders.delete(layers(whole));
+      stage.accept("once more, killed half-way");
       KilledCompression.Resumed resumed =
-          KilledCompression.run(source, alignment, layers / 2, work.resolve("killed"));
+          KilledCompression.run(source, method, layers / 2, work.resolve("killed"));
       return List.of(
           new Figure(
-              "compression of %.1f GB, aligned to %s".formatted(read, alignment),
+              "compression of %.1f GB by %s, aligned to %s"
+                  .formatted(read, method.strategy(), method.alignment()),
               seconds,
               "s",
               "target",
@@ -135,7 +166,7 @@ public final class CompressBench {
     return work.resolve("compact");
   }
 
-  static void compress(Path source, Alignment alignment, Path work, Progress progress)
+  static void compress(Path source, Method method, Path work, Progress progress)
       throws IOException {
     try (Checkpoint checkpoint = Checkpoint.open(source);
         LayerFiles layers = LayerFiles.open(layers(work), checkpoint.digest())) {
@@ -144,12 +175,13 @@ public final class CompressBench {
               checkpoint,
               usage(checkpoint),
               new PlanOptions(
-                  Strategy.M_SMOE, Similarity.ROUTER_WEIGHT, Budget.EXACT, EXPERTS / 2.0));
+                  method.strategy(), Similarity.ROUTER_WEIGHT, Budget.EXACT, EXPERTS / 2.0));
       new Compressor(Compute.cpu())
           .compress(
               checkpoint,
               plan,
-              new CompressOptions(alignment, AlignmentCache.inMemory(), new Whole()),
+              new CompressOptions(
+                  method.alignment(), AlignmentCache.inMemory(), method.reduction()),
               layers,
               progress);
       Exporter.compact(layers, Map.of(), checkpoint, compact(work));

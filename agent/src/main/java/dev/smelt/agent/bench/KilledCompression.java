@@ -2,6 +2,7 @@ package dev.smelt.agent.bench;
 
 import dev.smelt.agent.compress.Progress;
 import dev.smelt.agent.merge.Alignment;
+import dev.smelt.agent.plan.Strategy;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
@@ -29,12 +30,12 @@ final class KilledCompression {
    */
   record Resumed(long finished, long kept, double seconds) {}
 
-  /** The process: source, alignment and folder to work in. */
+  /** The process: source, strategy, alignment and folder to work in. */
   public static void main(String[] arguments) throws IOException {
     CompressBench.compress(
         Path.of(arguments[0]),
-        Alignment.named(arguments[1]),
-        Path.of(arguments[2]),
+        new CompressBench.Method(Strategy.named(arguments[1]), Alignment.named(arguments[2])),
+        Path.of(arguments[3]),
         Progress.none());
   }
 
@@ -44,10 +45,10 @@ final class KilledCompression {
    *
    * @throws IOException if a process fails
    */
-  static Resumed run(Path source, Alignment alignment, int layers, Path work)
+  static Resumed run(Path source, CompressBench.Method method, int layers, Path work)
       throws IOException, InterruptedException {
     Path folder = CompressBench.layers(work);
-    Process first = start(source, alignment, work);
+    Process first = start(source, method, work);
     try {
       while (first.isAlive() && finished(folder).size() < layers) {
         Thread.sleep(MILLIS);
@@ -57,7 +58,7 @@ final class KilledCompression {
     }
     Map<Path, FileTime> before = finished(folder);
     long began = System.nanoTime();
-    Process second = start(source, alignment, work);
+    Process second = start(source, method, work);
     try {
       if (!second.waitFor(LIMIT_MINUTES, TimeUnit.MINUTES) || second.exitValue() != 0) {
         throw new IOException(work + ": the compression that was begun again did not end well");
@@ -72,7 +73,8 @@ final class KilledCompression {
     return new Resumed(before.size(), kept, seconds);
   }
 
-  private static Process start(Path source, Alignment alignment, Path work) throws IOException {
+  private static Process start(Path source, CompressBench.Method method, Path work)
+      throws IOException {
     List<String> command = new ArrayList<>();
     command.add(ProcessHandle.current().info().command().orElse("java"));
     command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
@@ -82,7 +84,8 @@ final class KilledCompression {
             System.getProperty("java.class.path"),
             KilledCompression.class.getName(),
             source.toString(),
-            alignment.toString(),
+            method.strategy().toString(),
+            method.alignment().toString(),
             work.toString()));
     return new ProcessBuilder(command).inheritIO().start();
   }

@@ -11,8 +11,8 @@ import dev.smelt.agent.bench.Figure;
 import dev.smelt.agent.bench.MergeBench;
 import dev.smelt.agent.bench.RemergeBench;
 import dev.smelt.agent.bench.StoreBench;
-import dev.smelt.agent.compress.Whole;
 import dev.smelt.agent.merge.Alignment;
+import dev.smelt.agent.plan.Strategy;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.files.Folders;
 import java.io.IOException;
@@ -80,6 +80,12 @@ final class BenchCommand implements Runnable {
               description = "Size of the checkpoint, at least; default: ${DEFAULT-VALUE}.")
           int gigabytes,
       @Option(
+              names = "--strategy",
+              defaultValue = "m-smoe",
+              paramLabel = "NAME",
+              description = "m-smoe or mc-smoe; default: ${DEFAULT-VALUE}.")
+          String strategy,
+      @Option(
               names = "--align",
               defaultValue = "dominant",
               paramLabel = "NAME",
@@ -93,16 +99,21 @@ final class BenchCommand implements Runnable {
           Path folder,
       @Mixin ResultOutput result)
       throws IOException, InterruptedException {
+    PrintWriter err = spec.commandLine().getErr();
+    CompressBench.Method method =
+        new CompressBench.Method(Strategy.named(strategy), Alignment.named(align));
     return print(
         CompressBench.run(
             gigabytes,
-            Alignment.named(align),
+            method,
             folder,
+            stage -> {
+              err.println(stage);
+              err.flush();
+            },
             layers ->
                 new CompressionProgress(
-                    new ProgressLine(spec.commandLine().getErr(), "merging"),
-                    layers,
-                    new Whole().passes())),
+                    new ProgressLine(err, "compressing"), layers, method.reduction().passes())),
         result);
   }
 
