@@ -14,8 +14,11 @@ import dev.smelt.streams.usage.UsageWindow;
 import dev.smelt.streams.usage.UsageWindowFormat;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.DoubleStream;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.serialization.Serdes;
@@ -26,7 +29,8 @@ import org.apache.kafka.streams.kstream.Consumed;
 /**
  * How fast the topology counts, next to two peers on the same records of one broker: a consumer
  * that polls and does nothing, and a topology of Kafka Streams that reads exactly once and does
- * nothing. One thread each, with the same consumer settings, warmed up by earlier runs.
+ * nothing. One thread each, with the same consumer settings, warmed up by earlier runs; they take
+ * turns, and the median of several runs counts.
  *
  * <p>Each measurement needs a fresh broker: it creates the topics of {@link Topics}.
  */
@@ -38,7 +42,10 @@ public final class StreamsBenchmark {
   /** Long enough for windows to close: 20 seconds of traffic. */
   private static final int STEPS = 80;
 
-  private static final int WARM_UPS = 2;
+  /** Until the compiler of the JVM has little left to do. */
+  private static final int WARM_UPS = 3;
+
+  private static final int ROUNDS = 3;
 
   /** One of so many records is read before the time counts: while tasks start one by one. */
   private static final int STARTING = 10;
@@ -50,12 +57,19 @@ public final class StreamsBenchmark {
   private final String stateFolder;
 
   /**
-   * Time that one thread took for all records.
+   * Time that one thread took for all records; the median of several runs.
    *
    * @param clockSeconds by the clock, from the first record to the last
    * @param processorSeconds by the thread's processor
    */
-  public record Time(double clockSeconds, double processorSeconds) {}
+  public record Time(double clockSeconds, double processorSeconds) {
+
+    private static Time median(List<Time> times) {
+      return new Time(
+          StreamsBenchmark.median(times.stream().mapToDouble(Time::clockSeconds)),
+          StreamsBenchmark.median(times.stream().mapToDouble(Time::processorSeconds)));
+    }
+  }
 
   /**
    * One line of the result.
@@ -140,13 +154,19 @@ public final class StreamsBenchmark {
         new Fleet(broker.bootstrapServers(), model, mode, engines, tokens, seed)
             .send(steps, RECORD_SPAN, begin(RoutingConfig.DEFAULT));
     consume(sent.records());
-    Time consumer = consume(sent.records());
     run("idle-warm-up", idle(), sent.records());
-    Run idle = run("idle", idle(), sent.records());
     for (int warmUp = 0; warmUp < WARM_UPS; warmUp++) {
       run("warm-up-" + warmUp, RoutingTopology.build(RoutingConfig.DEFAULT), sent.records());
     }
-    Run counted = run("counted", RoutingTopology.build(RoutingConfig.DEFAULT), sent.records());
+    List<Time> consumer = new ArrayList<>();
+    List<Time> idle = new ArrayList<>();
+    List<Run> counted = new ArrayList<>();
+    for (int round = 0; round < ROUNDS; round++) {
+      consumer.add(consume(sent.records()));
+      idle.add(run("idle-" + round, idle(), sent.records()).time());
+      counted.add(
+          run("counted-" + round, RoutingTopology.build(RoutingConfig.DEFAULT), sent.records()));
+    }
     AtomicLong windows = new AtomicLong();
     broker.readAll(Topics.USAGE, PARTITIONS, window -> windows.incrementAndGet());
     return new Line(
@@ -157,12 +177,12 @@ public final class StreamsBenchmark {
         sent.records(),
         sent.records() * tokens * model.topK(),
         sent.bytes(),
-        consumer,
-        idle.time(),
-        counted.time(),
-        counted.ageing(),
-        windows.get() / (WARM_UPS + 1),
-        broker.bytesOnDisk("counted", "-changelog"),
+        Time.median(consumer),
+        Time.median(idle),
+        Time.median(counted.stream().map(Run::time).toList()),
+        median(counted.stream().mapToDouble(Run::ageing)),
+        windows.get() / (WARM_UPS + ROUNDS),
+        broker.bytesOnDisk("counted-0", "-changelog"),
         stateBytes(model, Fleet.decisions(model, mode, tokens, seed)));
   }
 
@@ -180,6 +200,7 @@ public final class StreamsBenchmark {
   }
 
   private Time consume(long records) {
+    System.gc(); // lest a run pays for the garbage of the one before
     try (KafkaConsumer<String, byte[]> consumer = broker.consumer(Topics.ROUTING, PARTITIONS)) {
       long seen = 0;
       while (seen < records / STARTING) {
@@ -218,6 +239,7 @@ public final class StreamsBenchmark {
   private record Run(Time time, double ageing) {}
 
   private Run run(String application, Topology topology, long records) throws InterruptedException {
+    System.gc();
     try (Instance instance =
         new Instance(application, topology, broker.bootstrapServers(), stateFolder, 1)) {
       instance.start();
@@ -239,6 +261,11 @@ public final class StreamsBenchmark {
           new Time((clockEnd - clock) / 1e9 / share, (processorEnd - processor) / 1e9 / share),
           secondHalf / firstHalf);
     }
+  }
+
+  private static double median(DoubleStream values) {
+    double[] sorted = values.sorted().toArray();
+    return sorted[sorted.length / 2];
   }
 
   private static long stateBytes(Model model, Decisions decisions) {

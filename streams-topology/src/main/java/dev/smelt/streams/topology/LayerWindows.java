@@ -98,7 +98,7 @@ final class LayerWindows {
     SequenceWindow sequences = engines.get(record.engine());
     if (sequences == null) {
       sequences = new SequenceWindow();
-      engines.put(record.engine(), sequences);
+      engines.put(record.engine().intern(), sequences); // one text for all layers stays in cache
     }
     switch (sequences.check(record.sequence())) {
       case DUPLICATE -> {

@@ -80,7 +80,7 @@ final class OpenWindowsFormat {
     String rest = key.substring(layerEnd + 1);
     switch (key.charAt(0)) {
       case TALLY -> layer.restoreTally(tally(value));
-      case ENGINE -> layer.engines().put(rest, sequences(value));
+      case ENGINE -> layer.engines().put(rest.intern(), sequences(value));
       case WINDOW -> layer.open().put(Long.parseLong(rest), window(value));
       default -> throw new IllegalStateException("unknown entry of open windows: " + key);
     }

@@ -2,6 +2,7 @@ package dev.smelt.streams.topology;
 
 import java.util.Arrays;
 import java.util.BitSet;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Which sequence numbers of one engine and layer have been seen, among the latest {@value #SIZE}:
@@ -20,7 +21,9 @@ final class SequenceWindow {
     TOO_OLD
   }
 
-  private final long[] seen = new long[SIZE / Long.SIZE];
+  /** One bit for each remembered number; null if all are set, as long as none has been skipped. */
+  private long @Nullable [] seen;
+
   private long highest;
   private long lastSeenAt;
   private boolean changed;
@@ -28,18 +31,14 @@ final class SequenceWindow {
   /** Nothing seen yet. */
   SequenceWindow() {
     highest = -1;
-    Arrays.fill(seen, -1L);
   }
 
   /** As it was stored. */
   SequenceWindow(long highest, long lastSeenAt, byte[] bits) {
     this.highest = highest;
     this.lastSeenAt = lastSeenAt;
-    if (bits.length == 0) {
-      Arrays.fill(seen, -1L);
-    } else {
-      long[] words = BitSet.valueOf(bits).toLongArray();
-      System.arraycopy(words, 0, seen, 0, Math.min(words.length, seen.length));
+    if (bits.length > 0) {
+      seen = Arrays.copyOf(BitSet.valueOf(bits).toLongArray(), SIZE / Long.SIZE);
     }
   }
 
@@ -55,10 +54,18 @@ final class SequenceWindow {
 
   /** Marks a number that is fresh; true if it is the first since this was written down. */
   boolean mark(long sequence, long at) {
-    for (long skipped = Math.max(highest + 1, sequence - SIZE + 1); skipped < sequence; skipped++) {
-      seen[word(skipped)] &= ~bit(skipped);
+    if (seen == null && sequence > highest + 1) {
+      seen = new long[SIZE / Long.SIZE];
+      Arrays.fill(seen, -1L);
     }
-    seen[word(sequence)] |= bit(sequence);
+    if (seen != null) {
+      for (long skipped = Math.max(highest + 1, sequence - SIZE + 1);
+          skipped < sequence;
+          skipped++) {
+        seen[word(skipped)] &= ~bit(skipped);
+      }
+      seen[word(sequence)] |= bit(sequence);
+    }
     highest = Math.max(highest, sequence);
     lastSeenAt = Math.max(lastSeenAt, at);
     boolean first = !changed;
@@ -81,16 +88,14 @@ final class SequenceWindow {
 
   /** One bit for each remembered number, by number modulo {@value #SIZE}; empty if all are set. */
   byte[] bits() {
-    for (long word : seen) {
-      if (word != -1L) {
-        return Arrays.copyOf(BitSet.valueOf(seen).toByteArray(), SIZE / Byte.SIZE);
-      }
+    if (seen == null || Arrays.stream(seen).allMatch(word -> word == -1L)) {
+      return new byte[0];
     }
-    return new byte[0];
+    return Arrays.copyOf(BitSet.valueOf(seen).toByteArray(), SIZE / Byte.SIZE);
   }
 
   private boolean isSeen(long sequence) {
-    return (seen[word(sequence)] & bit(sequence)) != 0;
+    return seen == null || (seen[word(sequence)] & bit(sequence)) != 0;
   }
 
   private static int word(long sequence) {

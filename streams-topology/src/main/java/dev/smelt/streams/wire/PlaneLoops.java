@@ -64,13 +64,27 @@ class PlaneLoops {
     }
   }
 
-  /** The same, word by word, beginning with one of them. */
+  /** The total of at most {@link #SUMS_OF_TWO} words, word by word, beginning with one of them. */
+  static long totalFrom(int from, byte[] bytes, int begin, int words) {
+    long sums = 0;
+    for (int i = from; i < words; i++) {
+      long word = word(bytes, begin, i);
+      sums += (word & EVEN) + ((word >>> Byte.SIZE) & EVEN);
+    }
+    return lanes(sums);
+  }
+
+  /** The additions, word by word, beginning with one of them. */
   static void addFrom(int from, byte[] bytes, int begin, long[] even, long[] odd) {
     for (int i = from; i < even.length; i++) {
-      long word = (long) WORD.get(bytes, begin + i * Long.BYTES);
+      long word = word(bytes, begin, i);
       even[i] += word & EVEN;
       odd[i] += (word >>> Byte.SIZE) & EVEN;
     }
+  }
+
+  private static long word(byte[] bytes, int begin, int word) {
+    return (long) WORD.get(bytes, begin + word * Long.BYTES);
   }
 
   private static LongBuffer words(byte[] bytes, int begin, int words) {

@@ -2,8 +2,11 @@ package dev.smelt.streams.wire;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.util.Arrays;
 import java.util.Random;
+import java.util.spi.ToolProvider;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -36,5 +39,24 @@ class PlaneLoopsTest {
       }
       assertThat(loops.total(bytes, BEGIN, words)).isEqualTo(total);
     }
+  }
+
+  /** Larger than {@code FreqInlineSize}, the largest that a compiler makes part of a caller. */
+  @ParameterizedTest
+  @ValueSource(strings = {"long total", "void add"})
+  void shouldKeepVectorLoopsTooLargeToBecomePartOfTheirCallers(String method) {
+    StringWriter code = new StringWriter();
+    ToolProvider.findFirst("javap")
+        .orElseThrow()
+        .run(
+            new PrintWriter(code),
+            new PrintWriter(System.err, true),
+            "-c",
+            "-p",
+            String.valueOf(VectorPlaneLoops.class.getResource("VectorPlaneLoops.class")));
+
+    String body = code.toString().split(" " + method + "\\(")[1].split("\n\n")[0];
+    String last = body.strip().lines().reduce((first, second) -> second).orElseThrow().strip();
+    assertThat(Integer.parseInt(last.substring(0, last.indexOf(':')))).isGreaterThan(325);
   }
 }
