@@ -83,7 +83,7 @@ final class WindowProcessor extends ContextualProcessor<String, byte[], String, 
     context.schedule(
         Duration.ofMillis(Math.min(MAX_CHECK_MILLIS, config.idleClose().toMillis())),
         PunctuationType.WALL_CLOCK_TIME,
-        this::closeIfIdle);
+        this::lookAround);
   }
 
   @Override
@@ -123,8 +123,9 @@ final class WindowProcessor extends ContextualProcessor<String, byte[], String, 
     context().forward(DeadLetters.of(incoming, rejection, context().recordMetadata()));
   }
 
-  /** Closes by the clock of the machine what no further record will close. */
-  private void closeIfIdle(long now) {
+  /** Closes by the clock of the machine what no further record will close, and shows figures. */
+  private void lookAround(long now) {
+    metrics.flush();
     if (now - lastRecordAt >= config.idleClose().toMillis()) {
       closeWindowsUntil(now - config.grace().toMillis());
     }

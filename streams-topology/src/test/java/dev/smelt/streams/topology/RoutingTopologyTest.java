@@ -86,7 +86,9 @@ class RoutingTopologyTest {
     assertThat(header(letter, DeadLetters.ORIGIN)).isEqualTo("0@2");
     assertThat(header(letter, DeadLetters.DETAIL)).startsWith("ends at 2026-03-01T12:00:02Z");
     assertThat(UsageRecordFormat.read(letter.value())).isEqualTo(late);
+    topology.passTime(Duration.ofSeconds(1));
     assertThat(topology.metric("records-late-total")).isEqualTo(1);
+    assertThat(topology.metric("records-counted-total")).isEqualTo(4);
   }
 
   @Test
@@ -106,6 +108,7 @@ class RoutingTopologyTest {
               assertThat(window.usage().tokens()).isEqualTo(2);
               assertThat(window.duplicates()).isEqualTo(2);
             });
+    topology.passTime(Duration.ofSeconds(1));
     assertThat(topology.metric("records-duplicate-total")).isEqualTo(2);
   }
 
