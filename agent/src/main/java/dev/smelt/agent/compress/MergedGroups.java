@@ -131,15 +131,15 @@ final class MergedGroups {
    */
   private int atOnce(MoeBlock block) {
     long elements = 0;
-    long stored = 0;
     for (Role role : block.roles()) {
       elements += block.elements(role);
-      stored += (long) block.elements(role) * checkpoint.expertDType(block, role).bytes();
     }
     long moments = (long) block.hidden() * block.hidden() + (long) block.width() * block.width();
     long work = Float.BYTES * (4 * elements + 2 * moments);
     long free =
-        Math.min(Runtime.getRuntime().maxMemory() / 2, block.experts() * stored + SPARE_BYTES);
+        Math.min(
+            Runtime.getRuntime().maxMemory() / 2,
+            block.experts() * checkpoint.expertBytes(block) + SPARE_BYTES);
     return (int) Math.max(1, Math.min(block.experts(), free / work));
   }
 }

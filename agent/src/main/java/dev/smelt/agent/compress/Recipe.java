@@ -156,7 +156,7 @@ public record Recipe(Plan plan, CompressOptions options) {
     return checkpoint.blocks().stream()
         .mapToLong(
             block ->
-                plan.layer(block.name()).orElseThrow().groups() * bytesOfExpert(checkpoint, block))
+                plan.layer(block.name()).orElseThrow().groups() * checkpoint.expertBytes(block))
         .sum();
   }
 
@@ -186,14 +186,7 @@ public record Recipe(Plan plan, CompressOptions options) {
   /** Bytes of all experts of a checkpoint in their stored types. */
   public static long expertBytes(Checkpoint checkpoint) {
     return checkpoint.blocks().stream()
-        .mapToLong(block -> block.experts() * bytesOfExpert(checkpoint, block))
-        .sum();
-  }
-
-  private static long bytesOfExpert(Checkpoint checkpoint, MoeBlock block) {
-    return block.roles().stream()
-        .mapToLong(
-            role -> (long) block.elements(role) * checkpoint.expertDType(block, role).bytes())
+        .mapToLong(block -> block.experts() * checkpoint.expertBytes(block))
         .sum();
   }
 }

@@ -1,5 +1,6 @@
 package dev.smelt.agent.control;
 
+import dev.smelt.agent.compress.Recipe;
 import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.store.checkpoint.Checkpoint;
 import dev.smelt.store.snapshot.Manifest;
@@ -43,7 +44,7 @@ public final class LedModel implements ModelControl {
     this.leader = leader;
     this.clock = clock;
     this.since = clock.instant();
-    this.fullExpertBytes = ModelLoop.expertBytes(checkpoint);
+    this.fullExpertBytes = Recipe.expertBytes(checkpoint);
   }
 
   /** From now on this agent acts, by this loop. */

@@ -1,5 +1,6 @@
 package dev.smelt.agent.control;
 
+import dev.smelt.agent.compress.Recipe;
 import dev.smelt.agent.config.ModelSettings;
 import dev.smelt.agent.control.Detector.Basis;
 import dev.smelt.agent.control.Detector.Seen;
@@ -9,7 +10,6 @@ import dev.smelt.agent.control.StateFile.OwnActivation;
 import dev.smelt.agent.merge.AlignmentCache;
 import dev.smelt.agent.statistics.LiveMoments;
 import dev.smelt.store.checkpoint.Checkpoint;
-import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.snapshot.Manifest;
 import dev.smelt.store.snapshot.Reason;
 import dev.smelt.store.snapshot.Ref;
@@ -134,7 +134,7 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
             record,
             interruption,
             clock);
-    this.fullExpertBytes = expertBytes(checkpoint);
+    this.fullExpertBytes = Recipe.expertBytes(checkpoint);
     this.thread =
         Executors.newSingleThreadScheduledExecutor(
             work -> new Thread(work, "smelt-loop-" + settings.name()));
@@ -455,21 +455,6 @@ public final class ModelLoop implements ModelControl, AutoCloseable {
             });
       }
     };
-  }
-
-  /** The bytes of all experts of a full model. */
-  static long expertBytes(Checkpoint checkpoint) {
-    return checkpoint.blocks().stream().mapToLong(block -> expertBytes(checkpoint, block)).sum();
-  }
-
-  private static long expertBytes(Checkpoint checkpoint, MoeBlock block) {
-    return block.roles().stream()
-        .mapToLong(
-            role ->
-                (long) block.experts()
-                    * block.elements(role)
-                    * checkpoint.expertDType(block, role).bytes())
-        .sum();
   }
 
   private static Reason reason(Request request) {

@@ -250,6 +250,13 @@ public final class Checkpoint implements TensorSource, AutoCloseable {
     return Optional.of(bytes(tensor, first * size, (int) length));
   }
 
+  /** Bytes of one expert of a block in its stored types. */
+  public long expertBytes(MoeBlock block) {
+    return block.roles().stream()
+        .mapToLong(role -> (long) block.elements(role) * expertDType(block, role).bytes())
+        .sum();
+  }
+
   /** The type that an expert's weight is stored in. */
   public DType expertDType(MoeBlock block, Role role) {
     if (compact) {
