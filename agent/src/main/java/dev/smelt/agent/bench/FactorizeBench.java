@@ -26,6 +26,8 @@ public final class FactorizeBench {
   /** How many matrices of one shape are factored side by side. */
   private static final int LAYER = 8;
 
+  private static final int ROUNDS = 8;
+
   private FactorizeBench() {}
 
   /**
@@ -85,34 +87,36 @@ public final class FactorizeBench {
     Factorisation peer = problem -> gesdd.factors(problem.weight(), problem.moment());
     Matrix whitened = compute.multiply(one.weight(), WhiteningProbe.root(one.moment()));
 
-    double byOurs = Timing.fastest(() -> ours.of(one));
+    double[] seconds =
+        Timing.fastest(
+            ROUNDS,
+            List.of(
+                () -> ours.of(one),
+                () -> peer.of(one),
+                () -> WhiteningProbe.withAllProcessors(() -> peer.of(one)),
+                () -> WhiteningProbe.withAllProcessors(() -> compute.svd(whitened)),
+                () -> SideBySide.map(LAYER, layer, ours::of),
+                () -> SideBySide.map(LAYER, layer, peer::of)));
     addRatio(
         "whitened low rank, %s, %d x %d to %d".formatted(kind, rows, cols, rank),
-        byOurs,
+        seconds[0],
         "the same by LAPACK gesdd on one processor",
-        Timing.fastest(() -> peer.of(one)),
+        seconds[1],
         figures);
-    WhiteningProbe.withAllProcessors(
-        () -> {
-          addRatio(
-              "  the same matrix",
-              byOurs,
-              "LAPACK gesdd on all processors",
-              Timing.fastest(() -> peer.of(one)),
-              figures);
-          figures.add(
-              new Figure(
-                  "  without whitening the peer's input and its factors back",
-                  byOurs,
-                  "s",
-                  "LAPACK gesdd on all processors",
-                  OptionalDouble.of(Timing.fastest(() -> compute.svd(whitened)))));
-        });
+    addRatio(
+        "  the same matrix", seconds[0], "LAPACK gesdd on all processors", seconds[2], figures);
+    figures.add(
+        new Figure(
+            "  without whitening the peer's input and its factors back",
+            seconds[0],
+            "s",
+            "LAPACK gesdd on all processors",
+            OptionalDouble.of(seconds[3])));
     addRatio(
         "  %d matrices side by side, each".formatted(LAYER),
-        Timing.fastest(() -> SideBySide.map(LAYER, layer, ours::of)) / LAYER,
+        seconds[4] / LAYER,
         "by LAPACK gesdd side by side",
-        Timing.fastest(() -> SideBySide.map(LAYER, layer, peer::of)) / LAYER,
+        seconds[5] / LAYER,
         figures);
     double most = one.loss(Matrix.zeros(rows, cols));
     figures.add(

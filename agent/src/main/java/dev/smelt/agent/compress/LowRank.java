@@ -125,7 +125,7 @@ record LowRank(Matrix left, Matrix right) {
       return new LowRank(compute.multiply(qr.orthonormal(), inner.left), inner.right);
     }
     Matrix leading = compute.leadingEigenvectors(compute.congruence(weight, moment), rank);
-    return new LowRank(leading.transpose(), compute.multiply(leading, weight));
+    return new LowRank(leading, compute.multiply(Transpose.YES, leading, Transpose.NO, weight));
   }
 
   /**

@@ -83,11 +83,10 @@ public interface Compute {
   /**
    * The eigenvectors of the largest eigenvalues of a symmetric matrix: reduced to three diagonals,
    * decomposed by divide and conquer, and only the wanted vectors transformed back (LAPACK {@code
-   * ssytrd}, {@code sstedc}, {@code sormtr}), the last over the processors. Only the lower triangle
-   * is read.
+   * ssytrd}, {@code sstedc}, {@code sormtr}). Only the lower triangle is read.
    *
    * @param count how many, at most n
-   * @return count x n, orthonormal rows, largest eigenvalue first
+   * @return n x count, orthonormal columns, largest eigenvalue first
    */
   Matrix leadingEigenvectors(Matrix symmetric, int count);
 

@@ -10,7 +10,7 @@ import static org.bytedeco.openblas.global.openblas.LAPACKE_dposv;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sgeqrf;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sgesdd;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sorgqr;
-import static org.bytedeco.openblas.global.openblas.LAPACKE_sormtr;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_sormtr_work;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sstedc;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_ssyevd;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_ssytrd;
@@ -49,6 +49,18 @@ final class OpenBlasCompute implements Compute {
   /** Multiply-adds below which a product is not worth splitting. */
   private static final long SPLIT_FROM = 1L << 24;
 
+  /** Reflections that LAPACK applies at once, at most, and what it keeps of them. */
+  private static final int BLOCK = 64;
+
+  /**
+   * {@code sormtr} forgets this when it is asked for the size of its scratch space, and then goes
+   * reflection by reflection, which takes up to ten times as long.
+   */
+  private static final int BLOCK_REFLECTOR = (BLOCK + 1) * BLOCK;
+
+  /** A copied float takes as long as so many multiply-adds. */
+  private static final long COPIES_LIKE = 16;
+
   private final ThreadLocal<Scratch> inputs = ThreadLocal.withInitial(Scratch::new);
   private final ThreadLocal<Scratch> outputs = ThreadLocal.withInitial(Scratch::new);
 
@@ -72,39 +84,31 @@ final class OpenBlasCompute implements Compute {
       return;
     }
     // Copied once here: the preset would copy whole arrays in and out at each call.
-    try (FloatPointer left = new FloatPointer(Math.max(1L, a.values().length));
-        FloatPointer right = new FloatPointer(Math.max(1L, b.values().length));
-        FloatPointer result = new FloatPointer(c.values().length)) {
-      left.put(a.values(), 0, a.values().length);
-      right.put(b.values(), 0, b.values().length);
-      if (beta != 0f) {
-        result.put(c.values(), 0, c.values().length);
-      }
-      int bands = bands(m, (long) m * n * inner);
-      IntStream.range(0, bands)
-          .parallel()
-          .forEach(
-              band -> {
-                long from = (long) m * band / bands;
-                long to = (long) m * (band + 1) / bands;
-                long firstOfA = ofA == Transpose.NO ? from * a.cols() : from;
-                cblas_sgemm(
-                    CblasRowMajor,
-                    cblas(ofA),
-                    cblas(ofB),
-                    (int) (to - from),
-                    n,
-                    inner,
-                    alpha,
-                    left.getPointer(firstOfA),
-                    Math.max(1, a.cols()),
-                    right,
-                    Math.max(1, b.cols()),
-                    beta,
-                    result.getPointer(from * n),
-                    n);
-              });
-      result.get(c.values(), 0, c.values().length);
+    try (FloatPointer left = copy(a.values());
+        FloatPointer right = copy(b.values());
+        FloatPointer result = beta == 0f ? new FloatPointer(c.values().length) : copy(c.values())) {
+      inBands(
+          m,
+          (long) m * n * inner,
+          (from, to) -> {
+            FloatPointer band = result.getPointer((long) from * n);
+            cblas_sgemm(
+                CblasRowMajor,
+                cblas(ofA),
+                cblas(ofB),
+                to - from,
+                n,
+                inner,
+                alpha,
+                left.getPointer(ofA == Transpose.NO ? (long) from * a.cols() : from),
+                Math.max(1, a.cols()),
+                right,
+                Math.max(1, b.cols()),
+                beta,
+                band,
+                n);
+            band.get(c.values(), from * n, (to - from) * n);
+          });
     }
   }
 
@@ -125,65 +129,78 @@ final class OpenBlasCompute implements Compute {
     if (h == 0 || d == 0) {
       return half;
     }
-    try (FloatPointer map = new FloatPointer((long) h * d);
-        FloatPointer mapped = new FloatPointer((long) h * d);
-        FloatPointer triangle = new FloatPointer((long) d * d);
+    try (FloatPointer map = copy(w.values());
+        FloatPointer mapped = copy(w.values());
+        FloatPointer triangle = copy(symmetric.values());
         FloatPointer result = new FloatPointer((long) h * h)) {
-      map.put(w.values(), 0, h * d);
-      mapped.put(w.values(), 0, h * d);
-      triangle.put(symmetric.values(), 0, d * d);
       for (int i = 0; i < d; i++) {
         triangle.put((long) i * d + i, symmetric.at(i, i) / 2);
       }
-      int bands = bands(h, (long) h * d * d / 2);
-      IntStream.range(0, bands)
-          .parallel()
-          .forEach(
-              band -> {
-                long from = (long) h * band / bands;
-                int rows = (int) ((long) h * (band + 1) / bands - from);
-                FloatPointer of = mapped.getPointer(from * d);
-                cblas_strmm(
-                    CblasRowMajor,
-                    CblasRight,
-                    CblasLower,
-                    CblasNoTrans,
-                    CblasNonUnit,
-                    rows,
-                    d,
-                    1f,
-                    triangle,
-                    d,
-                    of,
-                    d);
-                cblas_sgemm(
-                    CblasRowMajor,
-                    CblasNoTrans,
-                    CblasTrans,
-                    rows,
-                    h,
-                    d,
-                    1f,
-                    of,
-                    d,
-                    map,
-                    d,
-                    0f,
-                    result.getPointer(from * h),
-                    h);
-              });
-      result.get(half.values(), 0, h * h);
+      inBands(
+          h,
+          (long) h * d * d / 2,
+          (from, to) -> {
+            FloatPointer of = mapped.getPointer((long) from * d);
+            cblas_strmm(
+                CblasRowMajor,
+                CblasRight,
+                CblasLower,
+                CblasNoTrans,
+                CblasNonUnit,
+                to - from,
+                d,
+                1f,
+                triangle,
+                d,
+                of,
+                d);
+            FloatPointer band = result.getPointer((long) from * h);
+            cblas_sgemm(
+                CblasRowMajor,
+                CblasNoTrans,
+                CblasTrans,
+                to - from,
+                h,
+                d,
+                1f,
+                of,
+                d,
+                map,
+                d,
+                0f,
+                band,
+                h);
+            band.get(half.values(), from * h, (to - from) * h);
+          });
     }
     Matrix product = half.transpose();
     accumulate(1, half, product);
     return product;
   }
 
-  private static int bands(int rows, long multiplyAdds) {
-    if (multiplyAdds < SPLIT_FROM) {
-      return 1;
-    }
-    return Math.min(rows, Runtime.getRuntime().availableProcessors());
+  /** Work on the rows {@code from} (inclusive) to {@code to} (exclusive). */
+  private interface Band {
+    void run(int from, int to);
+  }
+
+  /** Splits rows over the processors, if their multiply-adds are worth it. */
+  private static void inBands(int rows, long multiplyAdds, Band band) {
+    int bands =
+        multiplyAdds < SPLIT_FROM ? 1 : Math.min(rows, Runtime.getRuntime().availableProcessors());
+    IntStream.range(0, bands)
+        .parallel()
+        .forEach(
+            i -> band.run((int) ((long) rows * i / bands), (int) ((long) rows * (i + 1) / bands)));
+  }
+
+  /** A copy in native memory, made by all processors. */
+  private static FloatPointer copy(float[] values) {
+    FloatPointer copy = new FloatPointer(Math.max(1L, values.length));
+    inBands(
+        values.length,
+        values.length * COPIES_LIKE,
+        (from, to) -> copy.getPointer(from).put(values, from, to - from));
+    return copy;
   }
 
   private static int cblas(Transpose transpose) {
@@ -213,48 +230,51 @@ final class OpenBlasCompute implements Compute {
   @Override
   public Matrix leadingEigenvectors(Matrix symmetric, int count) {
     int n = requireSquare(symmetric);
-    Matrix leading = Matrix.zeros(count, n);
+    Matrix leading = Matrix.zeros(n, count);
     if (count == 0) {
       return leading;
     }
-    float[] reflectors = symmetric.values().clone();
-    float[] diagonal = new float[n];
-    float[] beside = new float[n];
-    float[] factors = new float[n];
-    check(
-        "the reduction to three diagonals",
-        LAPACKE_ssytrd(LAPACK_COL_MAJOR, (byte) 'U', n, reflectors, n, diagonal, beside, factors));
-    float[] vectors = new float[n * n];
-    check(
-        "the eigendecomposition",
-        LAPACKE_sstedc(LAPACK_COL_MAJOR, (byte) 'I', n, diagonal, beside, vectors, n));
-    for (int i = 0; i < count; i++) {
-      System.arraycopy(vectors, (n - 1 - i) * n, leading.values(), i * n, n);
+    try (FloatPointer reflectors = copy(symmetric.values());
+        FloatPointer diagonal = new FloatPointer(n);
+        FloatPointer beside = new FloatPointer(n);
+        FloatPointer factors = new FloatPointer(n);
+        FloatPointer vectors = new FloatPointer((long) n * n);
+        FloatPointer wanted = new FloatPointer((long) n * count);
+        FloatPointer scratch = new FloatPointer((long) count * BLOCK + BLOCK_REFLECTOR)) {
+      check(
+          "the reduction to three diagonals",
+          LAPACKE_ssytrd(
+              LAPACK_COL_MAJOR, (byte) 'U', n, reflectors, n, diagonal, beside, factors));
+      check(
+          "the eigendecomposition",
+          LAPACKE_sstedc(LAPACK_COL_MAJOR, (byte) 'I', n, diagonal, beside, vectors, n));
+      float[] vector = new float[n];
+      for (int j = 0; j < count; j++) {
+        vectors.getPointer((long) (n - 1 - j) * n).get(vector);
+        for (int i = 0; i < n; i++) {
+          leading.set(i, j, vector[i]);
+        }
+      }
+      wanted.put(leading.values());
+      // By columns this is the transpose, which is multiplied from the right.
+      check(
+          "the eigendecomposition",
+          LAPACKE_sormtr_work(
+              LAPACK_COL_MAJOR,
+              (byte) 'R',
+              (byte) 'U',
+              (byte) 'T',
+              count,
+              n,
+              reflectors,
+              n,
+              factors,
+              wanted,
+              count,
+              scratch,
+              (int) scratch.capacity()));
+      wanted.get(leading.values());
     }
-    int bands = bands(count, (long) n * n * count);
-    IntStream.range(0, bands)
-        .parallel()
-        .forEach(
-            band -> {
-              int from = (int) ((long) count * band / bands);
-              Matrix share = leading.rows(from, (int) ((long) count * (band + 1) / bands));
-              check(
-                  "the eigendecomposition",
-                  LAPACKE_sormtr(
-                      LAPACK_COL_MAJOR,
-                      (byte) 'L',
-                      (byte) 'U',
-                      (byte) 'N',
-                      n,
-                      share.rows(),
-                      reflectors,
-                      n,
-                      factors,
-                      share.values(),
-                      n));
-              System.arraycopy(
-                  share.values(), 0, leading.values(), from * n, share.values().length);
-            });
     return leading;
   }
 

@@ -211,8 +211,8 @@ class ComputeTest {
 
     Matrix expected = all.vectors().rows(0, count);
     expected.scaleRows(Arrays.copyOf(all.values(), count));
-    assertThat(leading.rows()).isEqualTo(count);
-    Matrix image = compute.multiply(leading, gram);
+    assertThat(leading.cols()).isEqualTo(count);
+    Matrix image = compute.multiply(gram, leading).transpose();
     for (int i = 0; i < count; i++) {
       float sign = Math.signum(image.at(i, 0) * expected.at(i, 0));
       for (int j = 0; j < 12; j++) {

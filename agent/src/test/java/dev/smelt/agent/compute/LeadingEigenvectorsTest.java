@@ -31,14 +31,14 @@ class LeadingEigenvectorsTest {
       trace += all[i];
       best += i < count ? all[i] : 0;
     }
-    Matrix image = COMPUTE.multiply(leading, matrix);
+    Matrix image = COMPUTE.multiply(matrix, leading);
     double captured = 0;
     for (int i = 0; i < image.values().length; i++) {
       captured += (double) image.values()[i] * leading.values()[i];
     }
     assertThat(trace - captured)
         .isLessThanOrEqualTo(1.001 * Math.max(0, trace - best) + 2e-6 * trace);
-    Matrix products = COMPUTE.multiply(Transpose.NO, leading, Transpose.YES, leading);
+    Matrix products = COMPUTE.multiply(Transpose.YES, leading, Transpose.NO, leading);
     for (int i = 0; i < count; i++) {
       for (int j = 0; j < count; j++) {
         assertThat(products.at(i, j)).isCloseTo(i == j ? 1f : 0f, within(1e-5f));
