@@ -122,7 +122,7 @@ record LowRank(Matrix left, Matrix right) {
     if (weight.rows() > weight.cols()) {
       Qr qr = compute.qr(weight);
       LowRank inner = whitened(compute, qr.triangular(), moment, rank);
-      return new LowRank(compute.multiply(qr.orthonormal(), inner.left), inner.right);
+      return new LowRank(qr.times(inner.left), inner.right);
     }
     Matrix leading = compute.leadingEigenvectors(compute.congruence(weight, moment), rank);
     return new LowRank(leading, compute.multiply(Transpose.YES, leading, Transpose.NO, weight));
@@ -136,9 +136,7 @@ record LowRank(Matrix left, Matrix right) {
     if (weight.rows() > weight.cols()) {
       Qr qr = compute.qr(weight);
       SymmetricEigen inner = outputEigen(compute, qr.triangular(), moment);
-      return new SymmetricEigen(
-          inner.values(),
-          compute.multiply(Transpose.NO, inner.vectors(), Transpose.YES, qr.orthonormal()));
+      return new SymmetricEigen(inner.values(), qr.times(inner.vectors().transpose()).transpose());
     }
     return compute.symmetricEigen(compute.congruence(weight, moment));
   }

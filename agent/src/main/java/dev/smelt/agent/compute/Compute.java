@@ -94,7 +94,8 @@ public interface Compute {
   float[] eigenvalues(Matrix symmetric);
 
   /**
-   * The thin QR decomposition, by Householder reflections (LAPACK {@code sgeqrf}, {@code sorgqr}).
+   * The thin QR decomposition, by Householder reflections (LAPACK {@code sgeqrt}), which are kept
+   * as such.
    *
    * @param matrix m x n, m at least n
    */

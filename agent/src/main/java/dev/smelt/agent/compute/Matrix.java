@@ -52,14 +52,15 @@ public record Matrix(int rows, int cols, float[] values) {
 
   /** A new matrix with rows and columns exchanged. */
   public Matrix transpose() {
-    int block = 32;
+    // Small blocks written row by row: where rows are a power of two, larger ones evict each other.
+    int block = 16;
     float[] turned = new float[values.length];
     for (int top = 0; top < rows; top += block) {
       for (int left = 0; left < cols; left += block) {
         int bottom = Math.min(rows, top + block);
         int right = Math.min(cols, left + block);
-        for (int i = top; i < bottom; i++) {
-          for (int j = left; j < right; j++) {
+        for (int j = left; j < right; j++) {
+          for (int i = top; i < bottom; i++) {
             turned[j * rows + i] = values[i * cols + j];
           }
         }

@@ -7,9 +7,9 @@ import static org.bytedeco.openblas.global.openblas.CblasRight;
 import static org.bytedeco.openblas.global.openblas.CblasRowMajor;
 import static org.bytedeco.openblas.global.openblas.CblasTrans;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_dposv;
-import static org.bytedeco.openblas.global.openblas.LAPACKE_sgeqrf;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_sgemqrt;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_sgeqrt;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sgesdd;
-import static org.bytedeco.openblas.global.openblas.LAPACKE_sorgqr;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sormtr_work;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sstedc;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_ssyevd;
@@ -23,6 +23,7 @@ import static org.bytedeco.openblas.global.openblas.cblas_strmm;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.util.Arrays;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.FloatPointer;
@@ -49,12 +50,12 @@ final class OpenBlasCompute implements Compute {
   /** Multiply-adds below which a product is not worth splitting. */
   private static final long SPLIT_FROM = 1L << 24;
 
-  /** Reflections that LAPACK applies at once, at most, and what it keeps of them. */
+  /** Reflections that are applied at once, at most. */
   private static final int BLOCK = 64;
 
   /**
-   * {@code sormtr} forgets this when it is asked for the size of its scratch space, and then goes
-   * reflection by reflection, which takes up to ten times as long.
+   * What {@code sormtr} keeps of a block, but forgets when it is asked for the size of its scratch
+   * space; without it, it goes reflection by reflection, which takes up to ten times as long.
    */
   private static final int BLOCK_REFLECTOR = (BLOCK + 1) * BLOCK;
 
@@ -308,18 +309,68 @@ final class OpenBlasCompute implements Compute {
       throw new IllegalArgumentException("a %d x %d matrix is not tall".formatted(m, n));
     }
     float[] columns = matrix.transpose().values();
-    float[] factors = new float[n];
+    int block = Math.min(BLOCK, n);
+    float[] blocks = new float[block * n];
     Matrix triangular = Matrix.zeros(n, n);
     if (n > 0) {
-      check("the QR decomposition", LAPACKE_sgeqrf(LAPACK_COL_MAJOR, m, n, columns, m, factors));
+      try (FloatPointer decomposed = copy(columns);
+          FloatPointer factors = copy(blocks)) {
+        check(
+            "the QR decomposition",
+            LAPACKE_sgeqrt(LAPACK_COL_MAJOR, m, n, block, decomposed, m, factors, block));
+        decomposed.get(columns);
+        factors.get(blocks);
+      }
       for (int i = 0; i < n; i++) {
         for (int j = i; j < n; j++) {
           triangular.set(i, j, columns[j * m + i]);
         }
       }
-      check("the QR decomposition", LAPACKE_sorgqr(LAPACK_COL_MAJOR, m, n, n, columns, m, factors));
     }
-    return new Qr(new Matrix(n, m, columns).transpose(), triangular);
+    return new Reflections(triangular, m, columns, block, blocks);
+  }
+
+  /**
+   * @param columns of the decomposed matrix: reflections below the diagonal
+   * @param blocks triangular factors of so many reflections each
+   */
+  private record Reflections(
+      Matrix triangular, int rows, float[] columns, int block, float[] blocks) implements Qr {
+
+    /** By columns everything is a transpose, so the reflections are applied from the right. */
+    @Override
+    public Matrix times(Matrix x) {
+      int n = triangular.rows();
+      if (x.rows() != n) {
+        throw new IllegalArgumentException(
+            "%d orthonormal columns don't fit a %d x %d matrix".formatted(n, x.rows(), x.cols()));
+      }
+      Matrix product = new Matrix(rows, x.cols(), Arrays.copyOf(x.values(), rows * x.cols()));
+      if (product.values().length > 0 && n > 0) {
+        try (FloatPointer reflections = copy(columns);
+            FloatPointer factors = copy(blocks);
+            FloatPointer result = copy(product.values())) {
+          check(
+              "the product with reflections",
+              LAPACKE_sgemqrt(
+                  LAPACK_COL_MAJOR,
+                  (byte) 'R',
+                  (byte) 'T',
+                  x.cols(),
+                  rows,
+                  n,
+                  block,
+                  reflections,
+                  rows,
+                  factors,
+                  block,
+                  result,
+                  x.cols()));
+          result.get(product.values());
+        }
+      }
+      return product;
+    }
   }
 
   @Override

@@ -125,9 +125,11 @@ class ComputeTest {
 
     Qr qr = compute.qr(matrix);
 
-    assertClose(compute.multiply(qr.orthonormal(), qr.triangular()), matrix, 1e-5f);
+    Matrix orthonormal = qr.times(Matrix.identity(n));
+    assertClose(qr.times(qr.triangular()), matrix, 1e-5f);
+    assertClose(compute.multiply(orthonormal, qr.triangular()), matrix, 1e-5f);
     assertClose(
-        compute.multiply(Transpose.YES, qr.orthonormal(), Transpose.NO, qr.orthonormal()),
+        compute.multiply(Transpose.YES, orthonormal, Transpose.NO, orthonormal),
         Matrix.identity(n),
         1e-5f);
     for (int i = 0; i < n; i++) {
@@ -142,6 +144,9 @@ class ComputeTest {
     assertThatThrownBy(() -> compute.qr(Matrix.zeros(2, 3)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("a 2 x 3 matrix is not tall");
+    assertThatThrownBy(() -> compute.qr(Matrix.zeros(3, 2)).times(Matrix.zeros(3, 2)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("2 orthonormal columns don't fit a 3 x 2 matrix");
   }
 
   @Test
