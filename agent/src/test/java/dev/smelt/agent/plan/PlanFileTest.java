@@ -95,6 +95,16 @@ class PlanFileTest {
   }
 
   @Test
+  void shouldNameTheExpertWhoseWeightIsNaN() throws IOException {
+    String json = PlanFile.toJson(PLAN).toString().replace("[0.4,0.6]", "[0.4,NaN]");
+    Path file = Files.writeString(folder.resolve("plan.json"), json);
+
+    assertThatThrownBy(() -> PlanFile.read(file))
+        .isInstanceOf(PlanException.class)
+        .hasMessage(file + ": a: expert 1 has weight NaN; it must be 0 or more");
+  }
+
+  @Test
   void shouldRefuseALabelWithoutGroup() {
     assertThatThrownBy(
             () ->
