@@ -27,6 +27,7 @@ import java.util.Optional;
 import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.apache.commons.statistics.descriptive.Median;
 
 /**
  * What the proxy costs: wrk against a stand-in for an engine, directly, through nginx, through the
@@ -115,8 +116,7 @@ public final class ProxyBench {
     }
 
     private static double median(List<Load> loads, ToDoubleFunction<Load> figure) {
-      double[] sorted = loads.stream().mapToDouble(figure).sorted().toArray();
-      return sorted[sorted.length / 2];
+      return Median.withDefaults().evaluate(loads.stream().mapToDouble(figure).toArray());
     }
   }
 

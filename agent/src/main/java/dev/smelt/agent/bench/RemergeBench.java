@@ -20,7 +20,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -29,6 +28,7 @@ import java.util.OptionalDouble;
 import java.util.Random;
 import java.util.function.Function;
 import java.util.stream.IntStream;
+import org.apache.commons.statistics.descriptive.Median;
 
 /**
  * Time and bytes of re-merges in which some of the groups of each layer change, from the plan to
@@ -124,8 +124,7 @@ public final class RemergeBench {
       work.run(time);
       seconds[time] = (System.nanoTime() - begun) / 1e9;
     }
-    Arrays.sort(seconds);
-    return seconds[TIMES / 2];
+    return Median.withDefaults().evaluate(seconds);
   }
 
   /**

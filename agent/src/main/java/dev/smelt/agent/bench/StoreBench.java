@@ -36,6 +36,7 @@ import java.util.OptionalDouble;
 import java.util.Random;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
+import org.apache.commons.statistics.descriptive.Median;
 
 /** The store beside the tools that do as little as possible with the same bytes. */
 public final class StoreBench {
@@ -46,6 +47,8 @@ public final class StoreBench {
   private static final int PUBLICATIONS = 3;
   private static final int DOWNLOADS = 40;
   private static final long REST_MILLIS = 3000;
+
+  private static final Median MEDIAN = Median.withDefaults();
 
   private StoreBench() {}
 
@@ -132,28 +135,23 @@ public final class StoreBench {
     figures.add(
         new Figure(
             "publish, durably",
-            megabytes / median(published),
+            megabytes / MEDIAN.evaluate(published),
             "MiB/s",
             "the slower of cp and sha256sum",
-            OptionalDouble.of(megabytes / Math.max(median(copied), median(hashed)))));
+            OptionalDouble.of(
+                megabytes / Math.max(MEDIAN.evaluate(copied), MEDIAN.evaluate(hashed)))));
     figures.add(
         new Figure(
             "publish, durably",
-            megabytes / median(published),
+            megabytes / MEDIAN.evaluate(published),
             "MiB/s",
             "cp and sync of the copy",
-            OptionalDouble.of(megabytes / median(synced))));
+            OptionalDouble.of(megabytes / MEDIAN.evaluate(synced))));
   }
 
   private static void rest() throws IOException, InterruptedException {
     seconds(List.of("sync"));
     Thread.sleep(REST_MILLIS);
-  }
-
-  private static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    return sorted[sorted.length / 2];
   }
 
   private static Manifest publish(SnapshotStore store, Path source) {

@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.DoubleStream;
+import org.apache.commons.statistics.descriptive.Median;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.common.serialization.Serdes;
@@ -264,8 +265,7 @@ public final class StreamsBenchmark {
   }
 
   private static double median(DoubleStream values) {
-    double[] sorted = values.sorted().toArray();
-    return sorted[sorted.length / 2];
+    return Median.withDefaults().evaluate(values.toArray());
   }
 
   private static long stateBytes(Model model, Decisions decisions) {
