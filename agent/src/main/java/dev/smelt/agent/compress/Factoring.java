@@ -193,6 +193,6 @@ public record Factoring(double rankRatio, double keep, Previous previous) implem
     return previous
         .right(block, group, role)
         .map(start -> LowRank.near(compute, matrix, start, rank))
-        .orElseGet(() -> LowRank.ofSvd(compute, matrix, rank));
+        .orElseGet(() -> LowRank.plain(compute, matrix, rank));
   }
 }

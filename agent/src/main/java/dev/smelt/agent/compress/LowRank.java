@@ -3,7 +3,6 @@ package dev.smelt.agent.compress;
 import dev.smelt.agent.compute.Compute;
 import dev.smelt.agent.compute.Matrix;
 import dev.smelt.agent.compute.Qr;
-import dev.smelt.agent.compute.Svd;
 import dev.smelt.agent.compute.SymmetricEigen;
 import dev.smelt.agent.compute.Transpose;
 import java.util.Optional;
@@ -32,35 +31,33 @@ record LowRank(Matrix left, Matrix right) {
     return (int) Math.max(1, Math.min(Math.ceil(size), Math.min(rows, cols)));
   }
 
-  /** The best approximation in the Frobenius norm; both factors carry the root of each value. */
-  static LowRank ofSvd(Compute compute, Matrix weight, int rank) {
-    Svd svd = compute.svd(weight);
-    float[] roots = new float[rank];
-    int[] leading = new int[rank];
-    for (int i = 0; i < rank; i++) {
-      roots[i] = (float) Math.sqrt(svd.singular()[i]);
-      leading[i] = i;
+  /**
+   * The best approximation in the Frobenius norm, as a truncated singular value decomposition gives
+   * it, from the leading eigenvectors of the smaller of {@code W Wᵀ} and {@code Wᵀ W}: directions
+   * with less than a millionth of the largest one's energy are lost in rounding.
+   */
+  static LowRank plain(Compute compute, Matrix weight, int rank) {
+    if (weight.rows() > weight.cols()) {
+      Matrix right =
+          compute.leadingEigenvectors(
+              compute.multiply(Transpose.YES, weight, Transpose.NO, weight), rank);
+      return new LowRank(compute.multiply(weight, right), right.transpose());
     }
-    Matrix left = svd.left().gatherColumns(leading);
-    for (int i = 0; i < left.rows(); i++) {
-      for (int j = 0; j < rank; j++) {
-        left.values()[i * rank + j] *= roots[j];
-      }
-    }
-    Matrix right = svd.right().rows(0, rank);
-    right.scaleRows(roots);
-    return new LowRank(left, right);
+    Matrix left =
+        compute.leadingEigenvectors(
+            compute.multiply(Transpose.NO, weight, Transpose.YES, weight), rank);
+    return new LowRank(left, compute.multiply(Transpose.YES, left, Transpose.NO, weight));
   }
 
   /**
-   * As {@link #ofSvd}, by subspace iteration from the right factor of a matrix that was similar;
+   * As {@link #plain}, by subspace iteration from the right factor of a matrix that was similar;
    * where that does not converge in a few steps, by the decomposition.
    *
    * @param start r x w
    */
   static LowRank near(Compute compute, Matrix weight, Matrix start, int rank) {
     if (start.rows() != rank || start.cols() != weight.cols()) {
-      return ofSvd(compute, weight, rank);
+      return plain(compute, weight, rank);
     }
     double all = energy(weight);
     double before = 0;
@@ -78,7 +75,7 @@ record LowRank(Matrix left, Matrix right) {
       }
       before = captured;
     }
-    return ofSvd(compute, weight, rank);
+    return plain(compute, weight, rank);
   }
 
   /** An orthonormal basis of the columns' space; empty where they are hardly independent. */

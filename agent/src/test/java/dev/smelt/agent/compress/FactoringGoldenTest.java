@@ -35,7 +35,7 @@ class FactoringGoldenTest {
 
       // When
       int rank = LowRank.rank(Double.parseDouble(ratio), weight.rows(), weight.cols());
-      LowRank lowRank = LowRank.ofSvd(Compute.cpu(), weight, rank);
+      LowRank lowRank = LowRank.plain(Compute.cpu(), weight, rank);
       Matrix residual = lowRank.residual(Compute.cpu(), weight);
       double[] importance = RowSparse.magnitude(residual);
       double threshold =

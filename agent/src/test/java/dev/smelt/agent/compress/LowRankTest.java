@@ -20,7 +20,7 @@ class LowRankTest {
 
   private final Random random = new Random(5);
   private final Matrix weight = falling(60, 40);
-  private final LowRank best = LowRank.ofSvd(COMPUTE, weight, RANK);
+  private final LowRank best = LowRank.plain(COMPUTE, weight, RANK);
 
   @Test
   void shouldLoseNoMoreFromASimilarMatrixThanByDecomposition() {
@@ -28,7 +28,7 @@ class LowRankTest {
     for (int i = 0; i < moved.values().length; i++) {
       moved.values()[i] += 0.05f * (float) random.nextGaussian();
     }
-    LowRank before = LowRank.ofSvd(COMPUTE, moved, RANK);
+    LowRank before = LowRank.plain(COMPUTE, moved, RANK);
 
     LowRank warm = LowRank.near(COMPUTE, weight, before.right(), RANK);
 
@@ -41,7 +41,7 @@ class LowRankTest {
 
   @Test
   void shouldLoseNoMoreFromAMatrixThatHasNothingInCommon() {
-    LowRank other = LowRank.ofSvd(COMPUTE, falling(60, 40), RANK);
+    LowRank other = LowRank.plain(COMPUTE, falling(60, 40), RANK);
 
     assertThat(loss(LowRank.near(COMPUTE, weight, other.right(), RANK)))
         .isLessThan(1.001 * loss(best));
@@ -49,7 +49,7 @@ class LowRankTest {
 
   @Test
   void shouldDecomposeWhereTheRankIsAnother() {
-    Matrix start = LowRank.ofSvd(COMPUTE, weight, RANK - 1).right();
+    Matrix start = LowRank.plain(COMPUTE, weight, RANK - 1).right();
 
     assertThat(LowRank.near(COMPUTE, weight, start, RANK).left().values())
         .containsExactly(best.left().values());
