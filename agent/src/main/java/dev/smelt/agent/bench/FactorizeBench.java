@@ -94,7 +94,7 @@ public final class FactorizeBench {
                 () -> ours.of(one),
                 () -> peer.of(one),
                 () -> WhiteningProbe.withAllProcessors(() -> peer.of(one)),
-                () -> WhiteningProbe.withAllProcessors(() -> compute.svd(whitened)),
+                () -> WhiteningProbe.withAllProcessors(() -> WhiteningProbe.svd(whitened)),
                 () -> SideBySide.map(LAYER, layer, ours::of),
                 () -> SideBySide.map(LAYER, layer, peer::of)));
     addRatio(

@@ -15,7 +15,7 @@ record GesddFactoring(Compute compute, int rank) {
 
   FactoringProbe factors(Matrix weight, Matrix moment) {
     Matrix root = WhiteningProbe.root(moment);
-    Svd svd = compute.svd(compute.multiply(weight, root));
+    Svd svd = WhiteningProbe.svd(compute.multiply(weight, root));
     Matrix right = svd.right().rows(0, rank);
     right.scaleRows(Arrays.copyOf(svd.singular(), rank));
     WhiteningProbe.undo(root, right);

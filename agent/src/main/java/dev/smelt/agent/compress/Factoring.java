@@ -9,37 +9,17 @@ import dev.smelt.store.checkpoint.MoeBlock;
 import dev.smelt.store.checkpoint.Role;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 
 /**
  * Each weight of a merged expert becomes {@code U V + S} by truncated SVD, as in MC-SMoE.
  *
  * @param rankRatio share of the matrix that U and V may take together, above 0 and at most 1
  * @param keep share of the residual's entries whose rows are kept in S, from 0 to 1
- * @param previous factors of similar matrices, from which the search begins
  */
-public record Factoring(double rankRatio, double keep, Previous previous) implements Reduction {
+public record Factoring(double rankRatio, double keep) implements Reduction {
 
   /** How much of a memory budget goes to low rank; the rest goes to kept rows. */
   private static final double LOW_RANK_SHARE = 0.75;
-
-  /** What is known from an earlier factoring. */
-  @FunctionalInterface
-  public interface Previous {
-
-    /** Nothing. */
-    Previous NONE = (block, group, role) -> Optional.empty();
-
-    /**
-     * The right factor [rank, columns] of the matrix that was most like this one; asked for by
-     * several threads at once.
-     */
-    Optional<Matrix> right(MoeBlock block, int group, Role role);
-  }
-
-  public Factoring(double rankRatio, double keep) {
-    this(rankRatio, keep, Previous.NONE);
-  }
 
   public Factoring {
     if (!(rankRatio > 0 && rankRatio <= 1)) {
@@ -134,8 +114,7 @@ public record Factoring(double rankRatio, double keep, Previous previous) implem
                       if (role.bias()) {
                         tensors.whole(role, matrix);
                       } else {
-                        LowRank lowRank =
-                            lowRank(groups.compute(), block, tensors.group(), role, matrix);
+                        LowRank lowRank = lowRank(groups.compute(), matrix);
                         Matrix residual = lowRank.residual(groups.compute(), matrix);
                         tensors.factored(
                             role,
@@ -164,23 +143,20 @@ public record Factoring(double rankRatio, double keep, Previous previous) implem
     List<RowSparse.Importance> residuals = new ArrayList<>();
     for (MoeBlock block : groups.blocks()) {
       groups
-          .each(
-              block, (group, merged) -> residuals(groups.compute(), block, group, merged.weights()))
+          .each(block, (group, merged) -> residuals(groups.compute(), merged.weights()))
           .forEach(residuals::addAll);
     }
     return RowSparse.threshold(residuals, keep);
   }
 
-  private List<RowSparse.Importance> residuals(
-      Compute compute, MoeBlock block, int group, ExpertWeights merged) {
+  private List<RowSparse.Importance> residuals(Compute compute, ExpertWeights merged) {
     List<RowSparse.Importance> residuals = new ArrayList<>();
     merged
         .matrices()
         .forEach(
             (role, matrix) -> {
               if (!role.bias()) {
-                Matrix residual =
-                    lowRank(compute, block, group, role, matrix).residual(compute, matrix);
+                Matrix residual = lowRank(compute, matrix).residual(compute, matrix);
                 residuals.add(
                     new RowSparse.Importance(RowSparse.magnitude(residual), residual.cols()));
               }
@@ -188,11 +164,7 @@ public record Factoring(double rankRatio, double keep, Previous previous) implem
     return residuals;
   }
 
-  private LowRank lowRank(Compute compute, MoeBlock block, int group, Role role, Matrix matrix) {
-    int rank = LowRank.rank(rankRatio, matrix.rows(), matrix.cols());
-    return previous
-        .right(block, group, role)
-        .map(start -> LowRank.near(compute, matrix, start, rank))
-        .orElseGet(() -> LowRank.plain(compute, matrix, rank));
+  private LowRank lowRank(Compute compute, Matrix matrix) {
+    return LowRank.plain(compute, matrix, LowRank.rank(rankRatio, matrix.rows(), matrix.cols()));
   }
 }

@@ -5,7 +5,6 @@ import dev.smelt.agent.compute.Matrix;
 import dev.smelt.agent.compute.Qr;
 import dev.smelt.agent.compute.SymmetricEigen;
 import dev.smelt.agent.compute.Transpose;
-import java.util.Optional;
 
 /**
  * A matrix as a product of two thin ones, {@code W ~ U V}.
@@ -15,16 +14,6 @@ import java.util.Optional;
  */
 record LowRank(Matrix left, Matrix right) {
 
-  private static final int MOST_STEPS = 12;
-
-  /**
-   * A step of subspace iteration that lowers the loss by less than this share of it is the last.
-   */
-  private static final double CONVERGED = 1e-4;
-
-  /** A direction with less of the largest one's energy than this is not told from rounding. */
-  private static final double LEAST_ENERGY = 1e-6;
-
   /** MC-SMoE's rank, {@code ceil(ratio h w / (h + w))}: the factors hold {@code ratio} of W. */
   static int rank(double ratio, int rows, int cols) {
     double size = ratio * rows * cols / (rows + cols);
@@ -33,75 +22,16 @@ record LowRank(Matrix left, Matrix right) {
 
   /**
    * The best approximation in the Frobenius norm, as a truncated singular value decomposition gives
-   * it, from the leading eigenvectors of the smaller of {@code W Wᵀ} and {@code Wᵀ W}: directions
+   * it, from the leading eigenvectors of the smaller of {@code W Wᵀ} and {@code Wᵀ W}. Directions
    * with less than a millionth of the largest one's energy are lost in rounding.
    */
   static LowRank plain(Compute compute, Matrix weight, int rank) {
     if (weight.rows() > weight.cols()) {
-      Matrix right =
-          compute.leadingEigenvectors(
-              compute.multiply(Transpose.YES, weight, Transpose.NO, weight), rank);
-      return new LowRank(compute.multiply(weight, right), right.transpose());
+      LowRank turned = plain(compute, weight.transpose(), rank);
+      return new LowRank(turned.right.transpose(), turned.left.transpose());
     }
-    Matrix left =
-        compute.leadingEigenvectors(
-            compute.multiply(Transpose.NO, weight, Transpose.YES, weight), rank);
-    return new LowRank(left, compute.multiply(Transpose.YES, left, Transpose.NO, weight));
-  }
-
-  /**
-   * As {@link #plain}, by subspace iteration from the right factor of a matrix that was similar;
-   * where that does not converge in a few steps, by the decomposition.
-   *
-   * @param start r x w
-   */
-  static LowRank near(Compute compute, Matrix weight, Matrix start, int rank) {
-    if (start.rows() != rank || start.cols() != weight.cols()) {
-      return plain(compute, weight, rank);
-    }
-    double all = energy(weight);
-    double before = 0;
-    Matrix right = start;
-    for (int step = 0; step < MOST_STEPS; step++) {
-      Optional<Matrix> left =
-          orthonormal(compute, compute.multiply(Transpose.NO, weight, Transpose.YES, right));
-      if (left.isEmpty()) {
-        break;
-      }
-      right = compute.multiply(Transpose.YES, left.get(), Transpose.NO, weight);
-      double captured = energy(right);
-      if (captured - before <= CONVERGED * (all - captured)) {
-        return new LowRank(left.get(), right);
-      }
-      before = captured;
-    }
-    return plain(compute, weight, rank);
-  }
-
-  /** An orthonormal basis of the columns' space; empty where they are hardly independent. */
-  private static Optional<Matrix> orthonormal(Compute compute, Matrix columns) {
-    Matrix gram = Matrix.zeros(columns.cols(), columns.cols());
-    compute.addGram(1f, columns, gram);
-    SymmetricEigen eigen = compute.symmetricEigen(gram);
-    float[] values = eigen.values();
-    float[] scales = new float[values.length];
-    for (int i = 0; i < scales.length; i++) {
-      if (!(values[i] > LEAST_ENERGY * values[0])) {
-        return Optional.empty();
-      }
-      scales[i] = (float) (1 / Math.sqrt(values[i]));
-    }
-    Matrix directions = eigen.vectors().copy();
-    directions.scaleRows(scales);
-    return Optional.of(compute.multiply(Transpose.NO, columns, Transpose.YES, directions));
-  }
-
-  private static double energy(Matrix matrix) {
-    double energy = 0;
-    for (float value : matrix.values()) {
-      energy += (double) value * value;
-    }
-    return energy;
+    Matrix gram = compute.multiply(Transpose.NO, weight, Transpose.YES, weight);
+    return within(compute, compute.leadingEigenvectors(gram, rank), weight);
   }
 
   /**
@@ -121,8 +51,13 @@ record LowRank(Matrix left, Matrix right) {
       LowRank inner = whitened(compute, qr.triangular(), moment, rank);
       return new LowRank(qr.times(inner.left), inner.right);
     }
-    Matrix leading = compute.leadingEigenvectors(compute.congruence(weight, moment), rank);
-    return new LowRank(leading, compute.multiply(Transpose.YES, leading, Transpose.NO, weight));
+    return within(
+        compute, compute.leadingEigenvectors(compute.congruence(weight, moment), rank), weight);
+  }
+
+  /** The part of a matrix that is in the span of orthonormal columns. */
+  private static LowRank within(Compute compute, Matrix columns, Matrix weight) {
+    return new LowRank(columns, compute.multiply(Transpose.YES, columns, Transpose.NO, weight));
   }
 
   /**

@@ -101,9 +101,6 @@ public interface Compute {
    */
   Qr qr(Matrix matrix);
 
-  /** The thin singular value decomposition, by divide and conquer (LAPACK {@code sgesdd}). */
-  Svd svd(Matrix matrix);
-
   /**
    * Solves {@code X · (gram + ridge · I) = cross} for X: the least squares fit of targets y on
    * inputs h, where {@code gram = sum h hᵀ} and {@code cross = sum y hᵀ}. Works in double precision

@@ -9,7 +9,6 @@ import static org.bytedeco.openblas.global.openblas.CblasTrans;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_dposv;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sgemqrt;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sgeqrt;
-import static org.bytedeco.openblas.global.openblas.LAPACKE_sgesdd;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sormtr_work;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_sstedc;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_ssyevd;
@@ -374,34 +373,6 @@ final class OpenBlasCompute implements Compute {
   }
 
   @Override
-  public Svd svd(Matrix matrix) {
-    int m = matrix.rows();
-    int n = matrix.cols();
-    int k = Math.min(m, n);
-    Matrix left = Matrix.zeros(m, k);
-    float[] singular = new float[k];
-    Matrix right = Matrix.zeros(k, n);
-    if (k > 0) {
-      // By columns the array is the transpose, whose factors come out exchanged and transposed.
-      check(
-          "the singular value decomposition",
-          LAPACKE_sgesdd(
-              LAPACK_COL_MAJOR,
-              (byte) 'S',
-              n,
-              m,
-              matrix.values().clone(),
-              n,
-              singular,
-              right.values(),
-              n,
-              left.values(),
-              k));
-    }
-    return new Svd(left, singular, right);
-  }
-
-  @Override
   public Matrix solveRidge(Matrix cross, Matrix gram, double ridge) {
     int n = requireSquare(gram);
     if (cross.cols() != n) {
@@ -445,7 +416,7 @@ final class OpenBlasCompute implements Compute {
     return matrix.rows();
   }
 
-  private static void check(String what, int info) {
+  static void check(String what, int info) {
     if (info < 0) {
       throw new IllegalArgumentException(what + " was given a NaN (LAPACK info " + info + ")");
     }

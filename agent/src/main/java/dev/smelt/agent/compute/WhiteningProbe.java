@@ -5,6 +5,7 @@ import static org.bytedeco.openblas.global.openblas.CblasNoTrans;
 import static org.bytedeco.openblas.global.openblas.CblasNonUnit;
 import static org.bytedeco.openblas.global.openblas.CblasRight;
 import static org.bytedeco.openblas.global.openblas.CblasRowMajor;
+import static org.bytedeco.openblas.global.openblas.LAPACKE_sgesdd;
 import static org.bytedeco.openblas.global.openblas.LAPACKE_spotrf;
 import static org.bytedeco.openblas.global.openblas.LAPACK_COL_MAJOR;
 import static org.bytedeco.openblas.global.openblas.blas_set_num_threads;
@@ -12,7 +13,9 @@ import static org.bytedeco.openblas.global.openblas.cblas_strsm;
 
 import java.util.Arrays;
 
-/** Lets benchmarks whiten with an inverse, as others do, to compare with them. */
+/**
+ * Lets benchmarks whiten with an inverse and decompose whole, as others do, to compare with them.
+ */
 public final class WhiteningProbe {
 
   private WhiteningProbe() {}
@@ -25,6 +28,34 @@ public final class WhiteningProbe {
     } finally {
       blas_set_num_threads(1);
     }
+  }
+
+  /** The thin singular value decomposition, by divide and conquer (LAPACK {@code sgesdd}). */
+  public static Svd svd(Matrix matrix) {
+    int m = matrix.rows();
+    int n = matrix.cols();
+    int k = Math.min(m, n);
+    Matrix left = Matrix.zeros(m, k);
+    float[] singular = new float[k];
+    Matrix right = Matrix.zeros(k, n);
+    if (k > 0) {
+      // By columns the array is the transpose, whose factors come out exchanged and transposed.
+      OpenBlasCompute.check(
+          "the singular value decomposition",
+          LAPACKE_sgesdd(
+              LAPACK_COL_MAJOR,
+              (byte) 'S',
+              n,
+              m,
+              matrix.values().clone(),
+              n,
+              singular,
+              right.values(),
+              n,
+              left.values(),
+              k));
+    }
+    return new Svd(left, singular, right);
   }
 
   /**

@@ -45,8 +45,7 @@ public final class RemergeProbe {
             strategy,
             OptionalDouble.of(memory),
             alignments,
-            store::holds,
-            store::tensors);
+            store::holds);
   }
 
   /** The snapshot of the full model, to begin from. */

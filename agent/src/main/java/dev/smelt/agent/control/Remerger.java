@@ -115,8 +115,7 @@ final class Remerger {
                                 strategy,
                                 share,
                                 alignments,
-                                store::holds,
-                                store::tensors)))
+                                store::holds)))
         .toList();
   }
 

@@ -5,12 +5,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.smelt.agent.compress.CompactSink;
 import dev.smelt.agent.compress.CompressOptions;
 import dev.smelt.agent.compress.Compressor;
-import dev.smelt.agent.compress.Factoring;
 import dev.smelt.agent.compress.Progress;
 import dev.smelt.agent.compress.Recipe;
 import dev.smelt.agent.compress.Whole;
 import dev.smelt.agent.compute.Compute;
-import dev.smelt.agent.compute.Matrix;
 import dev.smelt.agent.config.CompressionSettings;
 import dev.smelt.agent.merge.Alignment;
 import dev.smelt.agent.merge.AlignmentCache;
@@ -24,9 +22,7 @@ import dev.smelt.agent.plan.Strategy;
 import dev.smelt.agent.statistics.BlockMoments;
 import dev.smelt.agent.statistics.TrafficStatistics;
 import dev.smelt.store.checkpoint.Checkpoint;
-import dev.smelt.store.checkpoint.CompactNames;
 import dev.smelt.store.checkpoint.MoeBlock;
-import dev.smelt.store.checkpoint.TensorSource;
 import dev.smelt.store.safetensors.Tensor;
 import dev.smelt.store.snapshot.Manifest;
 import dev.smelt.store.snapshot.Publication;
@@ -55,7 +51,6 @@ final class Smelter {
   private final Checkpoint checkpoint;
   private final CompressionSettings settings;
   private final Predicate<String> blobs;
-  private final Function<Manifest, TensorSource> tensors;
   private final Strategy strategy;
   private final OptionalDouble memory;
   private final AlignmentCache alignments;
@@ -75,7 +70,6 @@ final class Smelter {
    *     empty
    * @param alignments of this checkpoint
    * @param blobs whether the store has the blob of a digest
-   * @param tensors the experts of a snapshot
    * @throws RuntimeException if a name in the settings is unknown; the message lists the known ones
    */
   Smelter(
@@ -84,12 +78,10 @@ final class Smelter {
       String strategy,
       OptionalDouble memory,
       AlignmentCache alignments,
-      Predicate<String> blobs,
-      Function<Manifest, TensorSource> tensors) {
+      Predicate<String> blobs) {
     this.checkpoint = checkpoint;
     this.settings = settings;
     this.blobs = blobs;
-    this.tensors = tensors;
     this.strategy = Strategy.named(strategy);
     this.alignments = alignments;
     this.memory =
@@ -135,10 +127,9 @@ final class Smelter {
       Optional<Function<MoeBlock, BlockMoments>> moments,
       Manifest active) {
     Recipe recipe = recipe(usage, moments);
-    boolean comparable = comparable(recipe.plan(), active);
+    Plan plan = recipe.plan();
     return new Planned(
-        comparable ? reuse(recipe.plan(), active) : Reuse.nothing(recipe.plan()),
-        comparable ? startingFrom(active, recipe) : recipe.options());
+        comparable(plan, active) ? reuse(plan, active) : Reuse.nothing(plan), recipe.options());
   }
 
   private Recipe recipe(
@@ -182,44 +173,6 @@ final class Smelter {
             ofGroup(active, block, group).values().stream()
                 .allMatch(tensor -> blobs.test(tensor.digest())),
         settings.reuseWithin());
-  }
-
-  /** Low-rank factors begin with those of the active snapshot's group around the same expert. */
-  private CompressOptions startingFrom(Manifest active, Recipe recipe) {
-    CompressOptions options = recipe.options();
-    if (!(options.reduction() instanceof Factoring factoring)) {
-      return options;
-    }
-    Plan before = PlanFile.fromJson(active.plan());
-    TensorSource tensors = this.tensors.apply(active);
-    Factoring.Previous previous =
-        (block, group, role) ->
-            before
-                .layer(block.name())
-                .map(layer -> layer.labels().get(dominant(recipe.plan(), block, group)))
-                .filter(earlier -> earlier >= 0)
-                .map(earlier -> CompactNames.right(block.name(), earlier, role))
-                .filter(name -> stored(active, name))
-                .map(name -> matrix(tensors, name));
-    return new CompressOptions(
-        options.alignment(),
-        options.alignments(),
-        new Factoring(factoring.rankRatio(), factoring.keep(), previous));
-  }
-
-  private boolean stored(Manifest active, String tensor) {
-    StoredTensor stored = active.tensors().get(tensor);
-    return stored != null && blobs.test(stored.digest());
-  }
-
-  private static int dominant(Plan plan, MoeBlock block, int group) {
-    return plan.layer(block.name()).orElseThrow().dominant().get(group);
-  }
-
-  private static Matrix matrix(TensorSource tensors, String name) {
-    List<Long> shape = tensors.tensors().get(name).shape();
-    return new Matrix(
-        Math.toIntExact(shape.get(0)), Math.toIntExact(shape.get(1)), tensors.floats(name));
   }
 
   /** The plan as a manifest keeps it. */

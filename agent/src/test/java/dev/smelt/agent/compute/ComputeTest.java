@@ -106,7 +106,7 @@ class ComputeTest {
   void shouldFactorIntoSingularValues(int m, int n) {
     Matrix matrix = random(m, n);
 
-    Svd svd = compute.svd(matrix);
+    Svd svd = WhiteningProbe.svd(matrix);
 
     Matrix scaled = svd.right().copy();
     scaled.scaleRows(svd.singular());
@@ -154,7 +154,7 @@ class ComputeTest {
     Matrix matrix = Matrix.identity(3);
     matrix.set(1, 1, Float.NaN);
 
-    assertThatThrownBy(() -> compute.svd(matrix))
+    assertThatThrownBy(() -> WhiteningProbe.svd(matrix))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("NaN");
     assertThatThrownBy(() -> compute.symmetricEigen(matrix))
