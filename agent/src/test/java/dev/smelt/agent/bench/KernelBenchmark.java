@@ -31,6 +31,7 @@ import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -49,13 +50,16 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
 /**
  * The kernels of merging and compression by themselves. {@code mvn verify} leaves it out; {@code
  * mvn -pl agent -am test -Dtest=KernelBenchmark -Dsurefire.failIfNoSpecifiedTests=false} runs it.
+ * Memory is touched beforehand, as that costs more than some kernels on some hosts.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MILLISECONDS)
 @Warmup(iterations = 3, time = 1)
 @Measurement(iterations = 8, time = 1)
-@Fork(5)
+@Fork(
+    value = 5,
+    jvmArgsAppend = {"-Xms1g", "-Xmx1g", "-XX:+AlwaysPreTouch"})
 public class KernelBenchmark {
 
   private static final int NEURONS = 1024;
@@ -75,6 +79,7 @@ public class KernelBenchmark {
   private Plan pairs;
 
   @Test
+  @Timeout(value = 15, unit = TimeUnit.MINUTES)
   void shouldMeasureEachKernel() throws RunnerException {
     new Runner(new OptionsBuilder().include(KernelBenchmark.class.getName()).build()).run();
   }
