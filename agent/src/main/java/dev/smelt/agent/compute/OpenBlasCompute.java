@@ -230,9 +230,12 @@ final class OpenBlasCompute implements Compute {
   @Override
   public Matrix leadingEigenvectors(Matrix symmetric, int count) {
     int n = requireSquare(symmetric);
-    Matrix leading = Matrix.zeros(n, count);
+    if (count < 0 || count > n) {
+      throw new IllegalArgumentException(
+          "a %d x %d matrix does not have %d eigenvectors".formatted(n, n, count));
+    }
     if (count == 0) {
-      return leading;
+      return Matrix.zeros(n, 0);
     }
     try (FloatPointer reflectors = copy(symmetric.values());
         FloatPointer diagonal = new FloatPointer(n);
@@ -248,13 +251,11 @@ final class OpenBlasCompute implements Compute {
       check(
           "the eigendecomposition",
           LAPACKE_sstedc(LAPACK_COL_MAJOR, (byte) 'I', n, diagonal, beside, vectors, n));
-      float[] vector = new float[n];
-      for (int j = 0; j < count; j++) {
-        vectors.getPointer((long) (n - 1 - j) * n).get(vector);
-        for (int i = 0; i < n; i++) {
-          leading.set(i, j, vector[i]);
-        }
+      Matrix rows = Matrix.zeros(count, n);
+      for (int i = 0; i < count; i++) {
+        vectors.getPointer((long) (n - 1 - i) * n).get(rows.values(), i * n, n);
       }
+      Matrix leading = rows.transpose();
       wanted.put(leading.values());
       // By columns this is the transpose, which is multiplied from the right.
       check(
@@ -274,8 +275,8 @@ final class OpenBlasCompute implements Compute {
               scratch,
               (int) scratch.capacity()));
       wanted.get(leading.values());
+      return leading;
     }
-    return leading;
   }
 
   @Override

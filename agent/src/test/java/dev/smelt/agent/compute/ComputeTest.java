@@ -144,6 +144,10 @@ class ComputeTest {
     assertThatThrownBy(() -> compute.qr(Matrix.zeros(2, 3)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("a 2 x 3 matrix is not tall");
+  }
+
+  @Test
+  void shouldRefuseToReflectWhatHasOtherRowsThanColumns() {
     assertThatThrownBy(() -> compute.qr(Matrix.zeros(3, 2)).times(Matrix.zeros(3, 2)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("2 orthonormal columns don't fit a 3 x 2 matrix");
@@ -224,6 +228,13 @@ class ComputeTest {
         assertThat(image.at(i, j)).isCloseTo(sign * expected.at(i, j), within(2e-3f));
       }
     }
+  }
+
+  @Test
+  void shouldRefuseToFindMoreEigenvectorsThanThereAre() {
+    assertThatThrownBy(() -> compute.leadingEigenvectors(Matrix.identity(3), 4))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("a 3 x 3 matrix does not have 4 eigenvectors");
   }
 
   @Test
