@@ -43,11 +43,8 @@ public record LayerPlan(
             "%s: expert %d has label %d, but the plan has %d groups"
                 .formatted(block, expert, label, dominant.size()));
       }
-      if (!(weights.get(expert) >= 0 && weights.get(expert) < Double.POSITIVE_INFINITY)) {
-        throw new PlanException(
-            "%s: expert %d has weight %s; it must be 0 or more"
-                .formatted(block, expert, weights.get(expert)));
-      }
+      requireNotNegative(block, expert, "weight", weights.get(expert));
+      requireNotNegative(block, expert, "frequency", frequency.get(expert));
     }
     for (int group = 0; group < dominant.size(); group++) {
       int expert = dominant.get(group);
@@ -56,6 +53,13 @@ public record LayerPlan(
             "%s: the dominant expert %d of group %d is not one of its members"
                 .formatted(block, expert, group));
       }
+    }
+  }
+
+  private static void requireNotNegative(String block, int expert, String what, double value) {
+    if (!(value >= 0 && value < Double.POSITIVE_INFINITY)) {
+      throw new PlanException(
+          "%s: expert %d has %s %s; it must be 0 or more".formatted(block, expert, what, value));
     }
   }
 

@@ -35,6 +35,9 @@ public record Plan(
   public record Untouched(String block, String reason) {}
 
   public Plan {
+    if (!Double.isFinite(averageGroups)) {
+      throw new PlanException("the plan has an average of " + averageGroups + " groups");
+    }
     layers = List.copyOf(layers);
     untouched = List.copyOf(untouched);
   }

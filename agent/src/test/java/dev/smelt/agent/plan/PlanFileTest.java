@@ -105,6 +105,23 @@ class PlanFileTest {
   }
 
   @Test
+  void shouldRefuseWhatElseIsNoNumber() throws IOException {
+    String json = PlanFile.toJson(PLAN).toString();
+    Path frequency = Files.writeString(folder.resolve("frequency"), json.replace("0.7", "NaN"));
+    Path average =
+        Files.writeString(
+            folder.resolve("average"),
+            json.replace("\"averageGroups\":1.5", "\"averageGroups\":Infinity"));
+
+    assertThatThrownBy(() -> PlanFile.read(frequency))
+        .isInstanceOf(PlanException.class)
+        .hasMessage(frequency + ": b: expert 0 has frequency NaN; it must be 0 or more");
+    assertThatThrownBy(() -> PlanFile.read(average))
+        .isInstanceOf(PlanException.class)
+        .hasMessage(average + ": the plan has an average of Infinity groups");
+  }
+
+  @Test
   void shouldRefuseALabelWithoutGroup() {
     assertThatThrownBy(
             () ->
